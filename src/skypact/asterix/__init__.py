@@ -1,0 +1,1 @@
+"""ASTERIX, the EUROCONTROL surveillance format: bytes to columns and back."""

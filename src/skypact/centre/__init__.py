@@ -1,0 +1,1 @@
+"""One centre: joins the stages, keeps time, serves its users."""

@@ -1,0 +1,51 @@
+"""The `skypact` command: reads the arguments, calls the stage that does the work, prints what it found.
+
+Exit codes: 0 good, 1 a finding, 2 usage or bad input (one clear line, no traceback). What a
+command needs is imported inside it, so that `--help` answers at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from skypact import __version__
+from skypact.core.errors import SkypactError
+
+app = typer.Typer(
+    name="skypact",
+    help="One air picture in real time, shared by partners who each stay sovereign.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"skypact {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _skypact(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; expected trouble becomes one line on stderr and exit code 2."""
+    try:
+        app()
+    except SkypactError as error:
+        typer.echo(f"skypact: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What every stage stands on: units, time, arrays, the compiler, geodesy and errors."""

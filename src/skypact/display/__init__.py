@@ -1,0 +1,1 @@
+"""The web page's server: pictures and events out to browsers."""

@@ -1,0 +1,1 @@
+"""Plots: what sensors measured, in one shape for every kind of sensor."""

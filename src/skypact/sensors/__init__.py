@@ -1,0 +1,1 @@
+"""The sensors: who they are, how their bytes arrive, and how healthy they are."""

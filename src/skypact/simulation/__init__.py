@@ -1,0 +1,1 @@
+"""Simulated worlds: targets, sensors and the data that they would send."""

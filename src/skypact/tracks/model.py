@@ -1,0 +1,61 @@
+"""What the tracker hands on: the air picture, and the outcome of each plot."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skypact.core.arrays import Floats1, Floats2, Floats3
+from skypact.core.geodesy import Geodetic
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All confirmed tracks at one time of applicability, immutable; one row per track, by number."""
+
+    time: float  # of applicability, UTC s since 1970
+    sequence: int  # rises by one for each picture of a centre
+    reference: Geodetic  # origin of the centre's local frame
+    sensor_names: tuple[str, ...]  # of the sensor table, in its order
+    number: NDArray[np.int32]  # (N,) track number in this centre, 1 to 32767
+    uid: NDArray[np.uint64]  # (N, 2) high and low half of the 128-bit identifier that is never reused
+    position: Floats2  # (N, 3) in the centre's frame, m
+    latitude: Floats1  # (N,) rad
+    longitude: Floats1  # (N,) rad
+    height: Floats1  # (N,) above the ellipsoid, m
+    velocity: Floats2  # (N, 3) east, north, up at the target, m/s
+    covariance: Floats3  # (N, 2, 2) of the horizontal position, east and north at the target, m²
+    altitude: Floats1  # (N,) last pressure altitude, m; NaN when none is known
+    vertical_rate: Floats1  # (N,) m/s; NaN when not known
+    existence: Floats1  # (N,) probability that there is a target
+    is_coasting: NDArray[np.bool_]  # (N,) predicted, for lack of plots that were expected
+    updated: Floats1  # (N,) detection time of the last plot, UTC s since 1970
+    born: Floats1  # (N,) detection time of the first plot, UTC s since 1970
+    squawk: NDArray[np.int16]  # (N,) -1 for none
+    address: NDArray[np.int32]  # (N,) -1 for none
+    callsign: NDArray[np.int64]  # (N,) packed as in plots; 0 for none
+    sensors: NDArray[np.uint64]  # (N, W) bit s % 64 of word s // 64: sensor s fed the track lately
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+
+PICTURE_COLUMNS: tuple[str, ...] = tuple(
+    column.name
+    for column in fields(Picture)
+    if column.name not in {"time", "sequence", "reference", "sensor_names"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of plots; one row per plot whose fate is settled.
+
+    The fate of a plot that fed a tentative track is settled when the track is confirmed or dropped.
+    """
+
+    plot: NDArray[np.int64]  # (K,) place of the plot in the order in which the tracker was given them, from 0
+    outcome: NDArray[np.uint8]  # (K,) Outcome
+    number: NDArray[np.int32]  # (K,) track that it updated or started; -1 for none
+    uid: NDArray[np.uint64]  # (K, 2) its identifier; 0 for none
+    reason: NDArray[np.uint8]  # (K,) OutcomeReason
