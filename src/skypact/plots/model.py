@@ -97,7 +97,7 @@ def make_plots(count: int, **columns: object) -> PlotBatch:
     for name in COLUMNS:
         value = columns.get(name, _EMPTY_VALUES.get(name, np.nan))
         array = np.empty(count, dtype=_DTYPES.get(name, np.float64))
-        array[:] = value  # type: ignore[call-overload]
+        array[:] = value
         arrays.append(array)
     return PlotBatch(*arrays)
 

@@ -1,7 +1,7 @@
 """The sensor table: what is known of each sensor, as an operator writes it and as kernels read it."""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -261,3 +261,26 @@ def _mean_site(sited: list[Sensor], where: str) -> Geodetic:
     x, y = (np.cos(latitude) * np.cos(longitude)).mean(), (np.cos(latitude) * np.sin(longitude)).mean()
     z = np.sin(latitude).mean()
     return Geodetic(float(np.arctan2(z, np.hypot(x, y))), float(np.arctan2(y, x)), 0.0)
+
+
+class SensorState(StrEnum):
+    """How alive a sensor is: fresh, stale (it missed what was expected), or silent."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    SILENT = "silent"
+
+
+class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How one sensor does now; numbers are of the last minute unless they say total."""
+
+    name: str
+    kind: str
+    state: SensorState
+    last_received: float | None  # UTC s since 1970; None when nothing ever came
+    plots_per_second: float
+    plots_total: int
+    errors_total: int
+    errors: dict[str, int]  # by kind, total
+    rotation_period: float | None  # measured from north marks or sectors, s
+    clock_offset: float | None  # median of arrival minus detection time, s
