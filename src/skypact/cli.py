@@ -36,6 +36,26 @@ def _skypact(
     pass
 
 
+@app.command(epilog="Example: skypact bench asterix tracking --json > figures.json")
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Benchmarks to run; all without any.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Run the project's benchmarks: speeds as ratios to peers in the same run, and accuracies."""
+    import msgspec
+    from rich.console import Console
+
+    from skypact.benchmarks.suite import figures_table, run_benchmarks
+
+    progress = Console(stderr=True)
+    figures = run_benchmarks(names or [], lambda name: progress.print(f"measuring {name} ..."))
+    if as_json:
+        typer.echo(msgspec.json.encode(figures))
+        return
+    for name, measured in figures.items():
+        Console().print(figures_table(name, measured))
+
+
 def main() -> None:
     """Run the command line; expected trouble becomes one line on stderr and exit code 2."""
     try:
