@@ -12,7 +12,7 @@ NAMES = ("asterix", "receive", "tracking", "accuracy", "recorded", "display", "s
 
 
 def run_benchmarks(names: Sequence[str], started: Callable[[str], None]) -> dict[str, list[Figure]]:
-    """Run the benchmarks of these names in turn, all where there are none; `started` is called with each name.
+    """Run the benchmarks of these names, all where there are none; `started` is told each name.
 
     Raises:
         BadInputError: there is no such benchmark.
