@@ -30,15 +30,21 @@ _PROTOCOL_UDP = 17
 
 
 @kernel
+def _octet(buffer: Bytes1, position: int) -> int:
+    # Signed 64 bits by the annotation: compiled code makes a float of a signed with an unsigned number.
+    return int(buffer[position])
+
+
+@kernel
 def _u16(buffer: Bytes1, position: int) -> int:
-    return (np.int64(buffer[position]) << 8) | np.int64(buffer[position + 1])
+    return _octet(buffer, position) << 8 | _octet(buffer, position + 1)
 
 
 @kernel
 def _u32(buffer: Bytes1, position: int, is_little: bool) -> int:
-    value = np.int64(0)
+    value = 0
     for octet in range(4):
-        value = (value << 8) | np.int64(buffer[position + (3 - octet if is_little else octet)])
+        value = (value << 8) | _octet(buffer, position + (3 - octet if is_little else octet))
     return value
 
 
@@ -48,11 +54,11 @@ def unit_at(buffer: Bytes1, position: int, end: int, framing: int) -> tuple[int,
 
     All octets is 0 where no complete unit with a possible block stands.
     """
-    none = (np.int64(0), np.int64(0), np.int64(0))
+    none = (0, 0, 0)
     before = 8 if framing == FINAL else 6 if framing == ORADIS else 0
     if position + before + 3 > end:
         return none
-    first = np.int64(position + before)
+    first = position + before
     block = _u16(buffer, first + 1)
     if buffer[first] == 0 or block < 3:
         return none
@@ -111,13 +117,13 @@ def walk_units(
     gap_offsets = np.empty(64, dtype=np.int64)
     gap_lengths = np.empty(64, dtype=np.int64)
     units, gaps = 0, 0
-    position, before = np.int64(start), np.int64(start - 1)
+    position, before = start, start - 1
     while position < end and units < limit:
         total, first, content = unit_at(buffer, position, end, framing)
         if total > 0 and not known[buffer[first]] and position + total < end:
             following, second, _ = unit_at(buffer, position + total, end, framing)
             if following == 0 or not (known[buffer[second]] or buffer[second] == buffer[first]):
-                total = np.int64(0)
+                total = 0
         if total > 0:
             if units == len(offsets):
                 offsets = np.concatenate((offsets, np.empty_like(offsets)))
@@ -132,7 +138,7 @@ def walk_units(
             again += 1
         if again < position:
             # The length of the unit before was too long: real units stand inside it.
-            lengths[units - 1] = max(again - offsets[units - 1], np.int64(0))
+            lengths[units - 1] = max(again - int(offsets[units - 1]), 0)
             before = again - 1
             position = again
             continue
@@ -176,8 +182,8 @@ def walk_pcap(buffer: Bytes1, is_little: bool) -> tuple[Ints1, Ints1, Ints1, Int
     columns = np.empty((4, 1024), dtype=np.int64)
     gap_columns = np.empty((2, 64), dtype=np.int64)
     packets, gaps = 0, 0
-    seconds = np.int64(-1)
-    position = np.int64(24)
+    seconds = -1
+    position = 24
     while position < len(buffer):
         if position + 16 <= len(buffer):
             captured = _u32(buffer, position + 8, is_little)
@@ -223,28 +229,28 @@ def _network_layer(buffer: Bytes1, position: int, end: int, link: int) -> int:
     elif link == _SLL:
         kind = position + 14
     elif link == _SLL2:
-        return np.int64(position + 20)
+        return position + 20
     else:  # raw IP
-        return np.int64(position)
+        return position
     while kind + 2 <= end:
         ether = _u16(buffer, kind)
         if ether in (_IPV4, _IPV6):
-            return np.int64(kind + 2)
+            return kind + 2
         if ether not in (_VLAN, _QINQ, _OLD_QINQ):
-            return np.int64(-1)
+            return -1
         kind += 4
-    return np.int64(-1)
+    return -1
 
 
 @kernel
 def _skip_ipv6_extensions(buffer: Bytes1, position: int, end: int) -> tuple[int, int]:
     """Protocol and position of what follows the IPv6 header at `position`; 44 is a fragment header."""
-    protocol = np.int64(buffer[position + 6])
+    protocol = _octet(buffer, position + 6)
     position += 40
     # Hop-by-hop options, routing, destination options.
     while (protocol == 0 or protocol == 43 or protocol == 60) and position + 2 <= end:
-        protocol = np.int64(buffer[position])
-        position += 8 * (np.int64(buffer[position + 1]) + 1)
+        protocol = _octet(buffer, position)
+        position += 8 * (_octet(buffer, position + 1) + 1)
     return protocol, position
 
 
@@ -269,21 +275,21 @@ def find_udp(
     sizes = np.zeros(count, dtype=np.int64)
     ports = np.full(count, -1, dtype=np.int64)
     for k in range(count):
-        end = offsets[k] + lengths[k]
-        position = _network_layer(buffer, offsets[k], end, links[k])
+        end = int(offsets[k] + lengths[k])
+        position = _network_layer(buffer, int(offsets[k]), end, int(links[k]))
         if position < 0 or position + 20 > end:
             continue
         version = buffer[position] >> 4
         is_fragment = False
         if version == 4:
-            header = 4 * (np.int64(buffer[position]) & 15)
+            header = 4 * (_octet(buffer, position) & 15)
             ip_end = position + _u16(buffer, position + 2)
             if ip_end == position:  # length left to the network card
                 ip_end = end
             if header < 20 or position + header > min(end, ip_end):
                 status[k] = MALFORMED
                 continue
-            protocol = np.int64(buffer[position + 9])
+            protocol = _octet(buffer, position + 9)
             is_fragment = (_u16(buffer, position + 6) & 0x3FFF) != 0
             udp = position + header
         elif version == 6 and position + 40 <= end:
@@ -320,7 +326,7 @@ def chain_octets(buffer: Bytes1, offsets: Ints1, lengths: Ints1, framing: int) -
     """(D,) octets at the start of each slice of `buffer` that are complete units, one after the other."""
     covered = np.zeros(len(offsets), dtype=np.int64)
     for d in range(len(offsets)):
-        position, end = offsets[d], offsets[d] + lengths[d]
+        position, end = int(offsets[d]), int(offsets[d] + lengths[d])
         while position < end:
             total, _, _ = unit_at(buffer, position, end, framing)
             if total == 0:

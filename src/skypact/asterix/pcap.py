@@ -75,7 +75,7 @@ def read_capture(content: Bytes1) -> Capture:
     )
     status, start, size, port = find_udp(content, packets.offset, packets.length, packets.link)
     for kind, code in (("payload cut by the capture", CUT), ("malformed packet", MALFORMED)):
-        for row in np.flatnonzero(status == code):
+        for row in np.flatnonzero(status == code).tolist():
             problems.append(Problem(kind, int(packets.offset[row]), int(packets.length[row])))
     has_payload = (status == UDP) | (status == CUT) | ((status == MALFORMED) & (size > 0))
     buffer = content
@@ -106,7 +106,7 @@ def _pcap_packets(content: Bytes1, problems: list[Problem]) -> _Packets:
     if len(content) < 24:
         problems.append(Problem("truncated", 0, len(content)))
         return _no_packets()
-    link = struct.unpack_from("<I" if is_little else ">I", content, 20)[0] & 0x0FFF_FFFF
+    link = int.from_bytes(content[20:24].tobytes(), "little" if is_little else "big") & 0x0FFF_FFFF
     offset, length, seconds, fraction, gap_offset, gap_length = walk_pcap(content, is_little)
     _note_gaps(content, gap_offset, gap_length, problems)
     time = seconds + fraction * PCAP_MAGIC[magic]
@@ -126,7 +126,7 @@ def _no_packets() -> _Packets:
 
 def _pcapng_packets(content: Bytes1, problems: list[Problem]) -> _Packets:
     """Packets of all sections; a block that doesn't fit ends the reading, as its length is all there is."""
-    data = memoryview(content)
+    data = content.tobytes()
     offsets: list[int] = []
     lengths: list[int] = []
     times: list[float] = []
@@ -191,7 +191,7 @@ class _Interface:
         return seconds + self.offset + fraction / self.units_per_second
 
 
-def _read_interface(body: memoryview, order: str) -> _Interface:
+def _read_interface(body: bytes, order: str) -> _Interface:
     interface = _Interface(struct.unpack_from(order + "H", body)[0])
     position = 8
     while position + 4 <= len(body):
