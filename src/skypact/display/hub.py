@@ -1,0 +1,212 @@
+"""Where the centre hands over what its web pages show: the latest picture, and events in order.
+
+The centre publishes from its own threads; each page is served on an event loop. A page that is
+slow misses pictures (one slot each, always holding the newest) and never an event: events are kept
+in a log of limited length, and a page that fell behind it starts again from a snapshot.
+"""
+
+import asyncio
+import secrets
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from skypact.core.text import callsigns_to_text
+from skypact.display.frame import FrameFlag, encode_frame
+from skypact.sensors.model import SensorHealth
+from skypact.tracks.model import Picture
+
+HISTORY_FRAMES = 5  # earlier pictures kept for trails
+HISTORY_PERIOD = 8.0  # s between them: about one turn of an en-route radar
+EVENTS_KEPT = 4096
+
+
+class TrackName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What of a track seldom changes, and so is not in the frames."""
+
+    number: int
+    uid: str  # 32 hex digits
+    callsign: str | None = None
+    address: str | None = None  # six hex digits
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of the event stream; ids rise within an epoch."""
+
+    id: int
+    epoch: int
+    kind: str  # snapshot, tracks, sensors
+    data: Any
+
+
+class SentEvent(NamedTuple):
+    """An event as it goes to the pages: encoded once for all."""
+
+    id: int
+    text: str
+
+
+@dataclass(eq=False)
+class Subscriber:
+    """Wakes one page's task when something new is there."""
+
+    loop: asyncio.AbstractEventLoop
+    fresh: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        """Set `fresh`, from any thread."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.fresh.set)
+
+
+class DisplayHub:
+    """The centre's side of its web pages; every method may be called from any thread."""
+
+    def __init__(self, history_period: float = HISTORY_PERIOD) -> None:
+        """Args: `history_period` is the time between the pictures kept for trails, s."""
+        self.epoch = secrets.randbits(32)  # tells a page that the centre started anew
+        self.history_period = history_period
+        self._lock = threading.Lock()
+        self._picture: Picture | None = None
+        self._frame: bytes | None = None
+        self._history: deque[tuple[float, bytes]] = deque(maxlen=HISTORY_FRAMES)
+        self._health: list[SensorHealth] = []
+        self._names: dict[int, TrackName] = {}
+        self._known: dict[int, tuple[int, int, int, int]] = {}
+        self._events: dict[int, SentEvent] = {}  # by id, oldest first
+        self._last_event = 0
+        self._lost_event = 0  # newest event that is no longer kept for want of room
+        self._sensors_event = 0  # newest event about the sensors
+        self._subscribers: set[Subscriber] = set()
+
+    def publish_picture(self, picture: Picture) -> None:
+        """Make `picture` the latest; encoded once, whatever the number of pages."""
+        frame = encode_frame(picture, self.epoch)
+        with self._lock:
+            self._remember(picture)
+            self._picture, self._frame = picture, frame
+            changed, ended = self._update_names(picture)
+            if changed or ended:
+                self._append("tracks", {"changed": changed, "ended": ended})
+        self._wake_all()
+
+    def publish_health(self, health: list[SensorHealth]) -> None:
+        """Make `health` what is known of the sensors."""
+        with self._lock:
+            self._health = list(health)
+            # Only the newest state of the sensors is worth resending to a page that was away.
+            self._events.pop(self._sensors_event, None)
+            self._sensors_event = self._append("sensors", self._health).id
+        self._wake_all()
+
+    def publish_event(self, kind: str, data: Any) -> int:
+        """Append an event of another kind; returns its id."""
+        with self._lock:
+            event = self._append(kind, data)
+        self._wake_all()
+        return event.id
+
+    @property
+    def picture(self) -> Picture | None:
+        """The latest picture."""
+        return self._picture
+
+    @property
+    def frame(self) -> bytes | None:
+        """The latest picture's frame: the same object for every page."""
+        return self._frame
+
+    @property
+    def health(self) -> list[SensorHealth]:
+        """The latest state of the sensors."""
+        return self._health
+
+    def history(self) -> list[bytes]:
+        """Frames of earlier pictures, oldest first, each marked as history."""
+        with self._lock:
+            return [frame for _, frame in self._history]
+
+    def subscribe(self) -> Subscriber:
+        """A subscriber of the running event loop; end it with `unsubscribe`."""
+        subscriber = Subscriber(asyncio.get_running_loop())
+        with self._lock:
+            self._subscribers.add(subscriber)
+        return subscriber
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Forget a subscriber."""
+        with self._lock:
+            self._subscribers.discard(subscriber)
+
+    @property
+    def pages(self) -> int:
+        """Connected streams, pictures and events counted apart."""
+        return len(self._subscribers)
+
+    def events_after(self, epoch: int | None, last: int | None) -> list[SentEvent]:
+        """Events that follow id `last`, or one snapshot when they are no longer all kept."""
+        with self._lock:
+            if epoch == self.epoch and last is not None and self._lost_event <= last <= self._last_event:
+                return [event for event in self._events.values() if event.id > last]
+            data = {"tracks": list(self._names.values()), "sensors": self._health}
+            return [self._encode(self._last_event, "snapshot", data)]
+
+    def track_names(self) -> dict[int, TrackName]:
+        """Names of the tracks in the latest picture, by number."""
+        with self._lock:
+            return dict(self._names)
+
+    def _remember(self, picture: Picture) -> None:
+        if self._picture is not None and picture.time < self._picture.time:
+            self._history.clear()  # a replay was set back: trails of later positions would be wrong
+        if not self._history or picture.time >= self._history[-1][0] + self.history_period:
+            frame = encode_frame(picture, self.epoch, FrameFlag.HISTORY)
+            self._history.append((picture.time, frame))
+
+    def _update_names(self, picture: Picture) -> tuple[list[TrackName], list[int]]:
+        """Names that are new or changed, and numbers of the tracks that are gone."""
+        columns = (picture.uid[:, 0], picture.uid[:, 1], picture.callsign, picture.address)
+        numbers = picture.number.tolist()
+        known = dict(zip(numbers, zip(*(column.tolist() for column in columns), strict=True), strict=True))
+        rows = [row for row, number in enumerate(numbers) if self._known.get(number) != known[number]]
+        ended = [number for number in self._known if number not in known]
+        self._known = known
+        for number in ended:
+            del self._names[number]
+        callsigns = callsigns_to_text(picture.callsign[np.array(rows, dtype=np.intp)])
+        changed = []
+        for row, callsign in zip(rows, callsigns, strict=True):
+            number = numbers[row]
+            high, low, _, address = known[number]
+            name = TrackName(
+                number=number,
+                uid=f"{high:016x}{low:016x}",
+                callsign=callsign,
+                address=None if address < 0 else f"{address:06X}",
+            )
+            self._names[number] = name
+            changed.append(name)
+        return changed, ended
+
+    def _encode(self, number: int, kind: str, data: Any) -> SentEvent:
+        event = Event(id=number, epoch=self.epoch, kind=kind, data=data)
+        return SentEvent(number, msgspec.json.encode(event).decode())
+
+    def _append(self, kind: str, data: Any) -> SentEvent:
+        self._last_event += 1
+        event = self._encode(self._last_event, kind, data)
+        self._events[event.id] = event
+        if len(self._events) > EVENTS_KEPT:
+            self._lost_event = next(iter(self._events))
+            del self._events[self._lost_event]
+        return event
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            subscribers = list(self._subscribers)
+        for subscriber in subscribers:
+            subscriber.wake()

@@ -1,0 +1,89 @@
+"""What the web page is told of its centre, and the records of the REST interface."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, Field
+
+from skypact.core.geodesy import Geodetic
+from skypact.sensors.model import SensorTable
+
+
+@dataclass(frozen=True, slots=True)
+class CentreInfo:
+    """What stays the same about a centre while its server runs."""
+
+    name: str
+    reference: Geodetic  # origin of the centre's frame; the page opens there
+    sensors: SensorTable | None = None  # their sites are drawn on the map
+
+
+class AccuracyRecord(BaseModel):
+    """One-sigma ellipse of the horizontal position."""
+
+    semi_major: float = Field(description="standard deviation along the long axis, m")
+    semi_minor: float = Field(description="standard deviation along the short axis, m")
+    axis_deg: float = Field(description="direction of the long axis, clockwise from true north, 0 to 180")
+
+
+class TrackRecord(BaseModel):
+    """One track of the latest picture; no value is null."""
+
+    number: int
+    uid: str = Field(description="32 hex digits, never reused")
+    time: float = Field(description="of applicability, UTC seconds since 1970")
+    latitude_deg: float
+    longitude_deg: float
+    height: float | None = Field(description="above the WGS-84 ellipsoid, m")
+    altitude: float | None = Field(description="last pressure altitude, m")
+    flight_level: float | None = Field(description="the same in hundreds of feet")
+    course_deg: float = Field(description="over ground, clockwise from true north")
+    speed: float = Field(description="over ground, m/s")
+    vertical_rate: float | None = Field(description="m/s, positive up")
+    squawk: str | None = Field(description="Mode 3/A code, four octal digits")
+    address: str | None = Field(description="Mode S address, six hex digits")
+    callsign: str | None
+    sensors: list[str] = Field(description="that fed the track lately")
+    coasting: bool = Field(description="predicted, for lack of plots that were expected")
+    existence: float = Field(description="probability that there is a target")
+    updated: float = Field(description="detection time of the last plot, UTC seconds since 1970")
+    age: float = Field(description="time of applicability minus `updated`, s")
+    born: float = Field(description="detection time of the first plot, UTC seconds since 1970")
+    accuracy: AccuracyRecord | None
+
+
+class TracksRecord(BaseModel):
+    """The latest picture."""
+
+    time: float | None = Field(description="of applicability, UTC seconds since 1970; null before the first")
+    sequence: int | None
+    tracks: list[TrackRecord]
+
+
+class SensorRecord(BaseModel):
+    """One sensor: where it stands and how it does now."""
+
+    name: str
+    kind: str
+    latitude_deg: float | None = None
+    longitude_deg: float | None = None
+    range_max: float | None = Field(None, description="m")
+    state: str | None = Field(None, description="fresh, stale or silent; null before its first report")
+    last_received: float | None = Field(None, description="UTC seconds since 1970")
+    plots_per_second: float | None = None
+    plots_total: int | None = None
+    errors_total: int | None = None
+    errors: dict[str, int] = {}
+    rotation_period: float | None = Field(None, description="measured, s")
+    clock_offset: float | None = Field(None, description="median of arrival minus detection time, s")
+
+
+class CentreRecord(BaseModel):
+    """The centre that this page belongs to."""
+
+    name: str
+    version: str
+    latitude_deg: float
+    longitude_deg: float
+    time: float = Field(description="the centre's clock, UTC seconds since 1970")
+    sensor_names: list[str] = Field(description="in the order of the bits of picture frames")
+    history_period: float = Field(description="time between the dots of a trail, s")
