@@ -83,6 +83,8 @@ def _numba_type(hint: Any, *, is_result: bool) -> Any:
     if isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
         fields = get_type_hints(hint, include_extras=True)
         parts = [_numba_type(fields[name], is_result=is_result) for name in hint._fields]
+        if len(set(parts)) == 1:  # the compiler has a type of its own for fields of one type
+            return types.NamedUniTuple(parts[0], len(parts), hint)
         return types.NamedTuple(parts, hint)
     raise TypeError(f"a kernel can't take {hint!r}: use the types of skypact.core.arrays")
 
