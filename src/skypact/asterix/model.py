@@ -27,8 +27,13 @@ class Datagrams:
 class RecordColumns:
     """Records of one category and edition, one column per field, one row per record.
 
-    A field is named `ITEM/FIELD` as the specification has it: `040/RHO`, `380/ADR/...`;
-    an item that is one field has the item's name alone: `070`.
+    A field is named `ITEM/FIELD` as the specification has it: `040/RHO`, `380/SAL/ALT`; an
+    item that is one field has the item's name alone: `070`, `380/ADR`. An unsigned field of
+    32 to 54 bits, such as a callsign, is two columns, `/high` and `/low` (the lowest 24 bits),
+    that `packed` joins. Other content is told by where it lies, in octets from the record's
+    start: `/position` of a wider field; `/position` and `/count` of repetitions (where they
+    are chained by FX, the fields are those of the first); `/position` and `/length` of the
+    content of RE and SP.
     """
 
     category: int
@@ -45,13 +50,21 @@ class RecordColumns:
 
     def raw(self, name: str) -> NDArray[np.int32]:
         """(R,) raw integers of a field, MISSING where absent. Raises KeyError for an unknown field."""
-        return self.values[self._row(name)]
+        raw: NDArray[np.int32] = self.values[self._row(name)]
+        return raw
 
     def value(self, name: str) -> Floats1:
         """(R,) scaled values in the unit of the specification, NaN where absent."""
         row = self._row(name)
         raw = self.values[row]
-        return np.where(raw == MISSING, np.nan, raw * self.scale[row])
+        scaled: Floats1 = np.where(raw == MISSING, np.nan, raw * self.scale[row])
+        return scaled
+
+    def packed(self, name: str) -> Ints1:
+        """(R,) a field of 32 to 54 bits in one integer, such as a callsign; 0 where absent."""
+        high, low = self.raw(f"{name}/high"), self.raw(f"{name}/low")
+        joined: Ints1 = np.where(high == MISSING, 0, high.astype(np.int64) << 24 | low)
+        return joined
 
     def _row(self, name: str) -> int:
         try:

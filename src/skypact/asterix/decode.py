@@ -1,0 +1,302 @@
+"""Datagrams to columns of records: finds the blocks, chooses the edition of each source, reads the records.
+
+Any bytes are taken: what is faulty ends its block (or, where its length lies, its datagram) and is counted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skypact.asterix import kernels
+from skypact.asterix.model import Datagrams, Decoded, ErrorCount, RecordColumns
+from skypact.asterix.plausibility import implausible_records
+from skypact.asterix.tables import CATEGORIES, Profile, Table, editions, load_table
+from skypact.core.arrays import as_kernel_array
+
+EditionChoice = Mapping[tuple[int, int], Mapping[int, str]]
+"""Per source (SAC, SIC) the edition of its categories; the others are read with the newest known."""
+
+FAULT_NAMES = {
+    kernels.TRUNCATED: "item reaches beyond its block",
+    kernels.FSPEC_ENDLESS: "FSPEC does not end within its block",
+    kernels.FSPEC_TOO_LONG: "FSPEC longer than the category's (wrong edition?)",
+    kernels.SPARE_ITEM: "FSPEC announces an item that the edition does not have (wrong edition?)",
+    kernels.SPARE_SUBITEM: "compound item announces a part that the edition does not have (wrong edition?)",
+    kernels.LENGTH_ZERO: "item with length 0",
+    kernels.NO_VARIATION: "item 020 missing: neither plot nor track",
+    kernels.BAD_SEQUENCE: "random field sequence names no item",
+    kernels.SHORT_HEADER: "too few bytes for a block header",
+    kernels.BLOCK_TOO_SHORT: "block length below 3",
+    kernels.BLOCK_TOO_LONG: "block length beyond its datagram",
+}
+EMPTY_RECORD = "record without items"
+UNKNOWN_EXTENSION = "extension that the edition does not know"
+
+_CHUNK_ROWS = 8192  # few enough that a chunk of columns stays in the second-level cache
+_FIRST_BYTES = 24  # of a fault, kept for people
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The data blocks of some datagrams."""
+
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+    category: NDArray[np.int64]
+    source: NDArray[np.int64]  # SAC times 256 plus SIC, kernels.NO_SOURCE for none
+    datagram: NDArray[np.int64]
+
+    def take(self, chosen: NDArray[np.bool_]) -> "_Blocks":
+        columns = (self.begin, self.end, self.category, self.source, self.datagram)
+        return _Blocks(*(column[chosen] for column in columns))
+
+
+def decode_datagrams(
+    datagrams: Datagrams, choice: EditionChoice | None = None, profile: Profile = "full"
+) -> Decoded:
+    """All records of the datagrams, one `RecordColumns` for each category and edition.
+
+    Args:
+        datagrams: of any content; slices must lie within the buffer.
+        choice: editions by source.
+        profile: the columns wanted; items without one are skipped, not checked.
+
+    Raises:
+        ValueError: a datagram lies outside of the buffer.
+    """
+    buffer = as_kernel_array(datagrams.buffer, np.uint8)
+    decoded = Decoded()
+    blocks = _find_blocks(buffer, datagrams, decoded)
+    decoded.blocks = len(blocks.begin)
+    if not decoded.blocks:
+        return decoded
+    for category, edition, chosen in _edition_groups(blocks, choice or {}):
+        some = blocks.take(chosen)
+        if edition not in editions(category):
+            decoded.skipped[category] = decoded.skipped.get(category, 0) + len(some.begin)
+            continue
+        records = _decode_group(buffer, some, load_table(category, edition, profile), decoded)
+        if len(records):
+            decoded.records.append(records)
+    return decoded
+
+
+def _find_blocks(buffer: NDArray[np.uint8], datagrams: Datagrams, decoded: Decoded) -> _Blocks:
+    offset = as_kernel_array(datagrams.offset, np.int64)
+    length = as_kernel_array(datagrams.length, np.int64)
+    if len(offset) and (offset.min() < 0 or length.min() < 0 or int((offset + length).max()) > len(buffer)):
+        raise ValueError("a datagram lies outside of the buffer")
+    faults = np.empty((len(offset), 4), dtype=np.int64)
+    rows = np.empty((len(offset) * 2 + 8, 5), dtype=np.int64)
+    found, faulty = kernels.find_blocks(buffer, offset, length, rows, faults)
+    if found > len(rows):
+        rows = np.empty((found, 5), dtype=np.int64)
+        found, faulty = kernels.find_blocks(buffer, offset, length, rows, faults)
+    faults = faults[:faulty]
+    _count_errors(decoded, buffer, faults[:, 0], faults[:, 1], faults[:, 2], faults[:, 3])
+    return _Blocks(*np.ascontiguousarray(rows[:found].T))
+
+
+def _edition_groups(blocks: _Blocks, choice: EditionChoice) -> list[tuple[int, str, NDArray[np.bool_]]]:
+    """Category, edition and the blocks of both, by category; edition "" where there is no table."""
+    keys = blocks.category << 32 | (blocks.source & 0xFFFFFFFF)
+    distinct, which = np.unique(keys, return_inverse=True)
+    wanted: dict[tuple[int, str], list[int]] = {}
+    for number, key in enumerate(distinct.tolist()):
+        category, source = key >> 32, key & 0xFFFFFFFF
+        edition = choice.get((source >> 8, source & 0xFF), {}).get(category)
+        if edition is None:
+            edition = editions(category)[-1] if category in CATEGORIES else ""
+        wanted.setdefault((category, edition), []).append(number)
+    groups = []
+    for (category, edition), numbers in wanted.items():
+        is_wanted = np.zeros(len(distinct), dtype=np.bool_)
+        is_wanted[numbers] = True
+        groups.append((category, edition, is_wanted[which]))
+    return groups
+
+
+def _decode_group(
+    buffer: NDArray[np.uint8], blocks: _Blocks, table: Table, decoded: Decoded
+) -> RecordColumns:
+    begin = blocks.begin.astype(np.uint64)
+    end = blocks.end.astype(np.uint64)
+    datagram = blocks.datagram.astype(np.int32)
+    report = np.zeros((len(begin), kernels.REPORT_COLUMNS), dtype=np.int64)
+    # A block of n octets can hold n - 3 records.
+    sizes = blocks.end - blocks.begin - int(kernels.HEADER)
+    rows = _chunk_rows(max(int(sizes.max()), min(int(sizes.sum()), _CHUNK_ROWS)))
+    values = np.empty((len(table.columns), rows), dtype=np.int32)
+    chunk_datagram = np.empty(rows, dtype=np.int32)
+    chunk_offset = np.empty(rows, dtype=np.int64)
+    gathered = _Gathered(len(table.columns))
+    block = 0
+    while block < len(begin):
+        before = block
+        block, count = kernels.decode_blocks(
+            buffer, begin, end, datagram, block, table.program, values, chunk_datagram, chunk_offset, report
+        )
+        read = int(sizes[before:block].sum())
+        left = int(sizes[block:].sum())
+        gathered.add(
+            values[:, :count], chunk_datagram[:count], chunk_offset[:count], count * left // max(read, 1)
+        )
+    _count_reports(decoded, buffer, report, blocks)
+    records = RecordColumns(
+        category=table.category,
+        edition=table.edition,
+        names=table.names,
+        scale=table.scale,
+        unit=table.unit,
+        values=gathered.values[:, : gathered.count],
+        datagram=gathered.datagram[: gathered.count],
+        offset=gathered.offset[: gathered.count],
+    )
+    return _drop_implausible(decoded, buffer, records, blocks)
+
+
+def _chunk_rows(wanted: int) -> int:
+    """Rows of a chunk: whole stripes, and columns that do not all fall on the same lines of the cache."""
+    stripe = int(kernels.STRIPE)
+    stripes = -(-wanted // stripe)
+    return (stripes | 1) * stripe
+
+
+class _Gathered:
+    """Columns that grow by chunks."""
+
+    def __init__(self, columns: int) -> None:
+        self.count = 0
+        self.values = np.empty((columns, 0), dtype=np.int32)
+        self.datagram = np.empty(0, dtype=np.int32)
+        self.offset = np.empty(0, dtype=np.int64)
+
+    def add(
+        self,
+        values: NDArray[np.int32],
+        datagram: NDArray[np.int32],
+        offset: NDArray[np.int64],
+        expected: int,
+    ) -> None:
+        """Take over a chunk; `expected` records are still to come."""
+        end = self.count + len(datagram)
+        if end > len(self.datagram):
+            rows = end + expected + expected // 8
+            for name in ("values", "datagram", "offset"):
+                old = getattr(self, name)
+                new = np.empty((*old.shape[:-1], rows), dtype=old.dtype)
+                new[..., : self.count] = old[..., : self.count]
+                setattr(self, name, new)
+        self.values[:, self.count : end] = values
+        self.datagram[self.count : end] = datagram
+        self.offset[self.count : end] = offset
+        self.count = end
+
+
+def _drop_implausible(
+    decoded: Decoded, buffer: NDArray[np.uint8], records: RecordColumns, blocks: _Blocks
+) -> RecordColumns:
+    """The records without those whose values no source can mean; a wrong edition reads as such."""
+    found = implausible_records(records)
+    if not found:
+        return records
+    is_bad = np.zeros(len(records), dtype=np.bool_)
+    for name, rows in found.items():
+        fresh = rows[~is_bad[rows]]
+        is_bad[fresh] = True
+        offsets = records.offset[fresh]
+        # Blocks ascend within a datagram, but datagrams may lie in any order.
+        order = np.argsort(blocks.begin)
+        block = order[np.searchsorted(blocks.begin[order], offsets, side="right") - 1]
+        kind = f"implausible {name} (wrong edition?)"
+        _count_kind(decoded, buffer, kind, offsets, blocks.source[block], records.datagram[fresh])
+    keep = ~is_bad
+    return RecordColumns(
+        records.category,
+        records.edition,
+        records.names,
+        records.scale,
+        records.unit,
+        records.values[:, keep],
+        records.datagram[keep],
+        records.offset[keep],
+    )
+
+
+def _count_reports(
+    decoded: Decoded, buffer: NDArray[np.uint8], report: NDArray[np.int64], blocks: _Blocks
+) -> None:
+    has_fault = report[:, kernels.FAULT] != kernels.NO_FAULT
+    if has_fault.any():
+        faults = report[has_fault]
+        _count_errors(
+            decoded,
+            buffer,
+            faults[:, kernels.FAULT],
+            faults[:, kernels.FAULT_OFFSET],
+            blocks.source[has_fault],
+            blocks.datagram[has_fault],
+        )
+    anomalies = (
+        (EMPTY_RECORD, kernels.EMPTY_RECORDS, kernels.EMPTY_OFFSET),
+        (UNKNOWN_EXTENSION, kernels.UNKNOWN_PARTS, kernels.UNKNOWN_OFFSET),
+    )
+    for kind, count, offset in anomalies:
+        rows = np.flatnonzero(report[:, count])
+        if len(rows):
+            _count_kind(
+                decoded,
+                buffer,
+                kind,
+                report[rows, offset],
+                blocks.source[rows],
+                blocks.datagram[rows],
+                report[rows, count],
+            )
+
+
+def _count_errors(
+    decoded: Decoded,
+    buffer: NDArray[np.uint8],
+    faults: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    sources: NDArray[np.int64],
+    datagrams: NDArray[np.integer],
+) -> None:
+    for fault in np.unique(faults).tolist():
+        rows = faults == fault
+        _count_kind(decoded, buffer, FAULT_NAMES[fault], offsets[rows], sources[rows], datagrams[rows])
+
+
+def _count_kind(
+    decoded: Decoded,
+    buffer: NDArray[np.uint8],
+    kind: str,
+    offsets: NDArray[np.int64],
+    sources: NDArray[np.int64],
+    datagrams: NDArray[np.integer],
+    times: NDArray[np.int64] | None = None,
+) -> None:
+    """Count errors of one kind by source, and keep the first of each."""
+    distinct, first, which = np.unique(sources, return_index=True, return_inverse=True)
+    counts = np.bincount(which, weights=times).astype(np.int64)
+    for source, row, count in zip(distinct.tolist(), first.tolist(), counts.tolist(), strict=True):
+        key = (source_name(source), kind)
+        known = decoded.errors.get(key)
+        if known is not None:
+            known.count += count
+            continue
+        offset = int(offsets[row])
+        decoded.errors[key] = ErrorCount(
+            count=count,
+            first_bytes=buffer[offset : offset + _FIRST_BYTES].tobytes().hex(),
+            first_datagram=int(datagrams[row]),
+            first_offset=offset,
+        )
+
+
+def source_name(source: int) -> str:
+    """`SAC/SIC` of a source number, `?` for none."""
+    return "?" if source == kernels.NO_SOURCE else f"{source >> 8}/{source & 0xFF}"

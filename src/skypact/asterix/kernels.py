@@ -1,0 +1,403 @@
+"""The loops over bytes: finding data blocks, and reading records by table into columns.
+
+Wire layout: a block is a category octet, a length of two octets that counts the header too, and records; a
+record is its FSPEC (seven presence bits an octet, the eighth says that another octet follows) and its items
+in the order of the category's UAP. Integers are big-endian.
+
+A `Program` is the table of an edition as numbers. All positions are unsigned: signed indexes cost the
+compiled code a test for negative values at each access.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from skypact.core.arrays import (
+    Bytes1,
+    Int32s1,
+    Ints1,
+    MutableInt32s1,
+    MutableInt32s2,
+    MutableInts1,
+    MutableInts2,
+    UInt64s1,
+)
+from skypact.core.jit import kernel
+
+ABSENT: Final = np.int32(np.iinfo(np.int32).min)
+
+# Rows of `Program.nodes`: STRIDE numbers, at these places.
+STRIDE: Final = np.uint64(8)
+KIND: Final = np.uint64(0)
+LENGTH: Final = np.uint64(1)  # octets of the part or repetition; slots of a compound item
+FIELD_BEGIN: Final = np.uint64(2)
+FIELD_END: Final = np.uint64(3)
+NEXT: Final = np.uint64(4)  # node that follows when the FX bit is set; 0: the part has no FX bit
+POSITION: Final = np.uint64(5)  # column of the position in the record, plus 1; 0: none
+COUNT: Final = np.uint64(6)  # column of the repetitions or the length, plus 1; 0: none
+SLOTS: Final = np.uint64(7)  # first slot of a compound item
+
+# Rows of `Program.fields`: STRIDE numbers, at these places.
+OFFSET: Final = np.uint64(0)  # octets from the part's start
+OCTETS: Final = np.uint64(1)  # to load, 1 to 5; 0: the column is the field's position in the record
+SHIFT: Final = np.uint64(2)
+MASK: Final = np.uint64(3)
+SIGN: Final = np.uint64(4)  # sign bit after the shift; 0: unsigned
+COLUMN: Final = np.uint64(5)
+
+# Kinds of nodes. Node 0 is the spare one.
+SPARE: Final = np.uint64(0)
+FIXED: Final = np.uint64(1)
+EXTENDED: Final = np.uint64(2)
+REPETITIVE_FX: Final = np.uint64(3)
+REPETITIVE: Final = np.uint64(4)
+EXPLICIT: Final = np.uint64(5)
+COMPOUND: Final = np.uint64(6)
+RANDOM_SEQUENCE: Final = np.uint64(7)
+UNDECIDED: Final = np.uint64(8)  # an item whose meaning hangs on one that did not come
+TAIL: Final = np.uint64(9)  # further repetitions, or parts that the edition does not know
+
+# Faults: what ends the reading of a block, and what `find_blocks` sees.
+NO_FAULT: Final = 0
+TRUNCATED: Final = 1
+FSPEC_ENDLESS: Final = 2
+FSPEC_TOO_LONG: Final = 3
+SPARE_ITEM: Final = 4
+SPARE_SUBITEM: Final = 5
+LENGTH_ZERO: Final = 6
+NO_VARIATION: Final = 7
+BAD_SEQUENCE: Final = 8
+SHORT_HEADER: Final = 9
+BLOCK_TOO_SHORT: Final = 10
+BLOCK_TOO_LONG: Final = 11
+
+# Columns of the report of a block.
+FAULT: Final = 0
+FAULT_OFFSET: Final = 1
+EMPTY_RECORDS: Final = 2
+EMPTY_OFFSET: Final = 3
+UNKNOWN_PARTS: Final = 4
+UNKNOWN_OFFSET: Final = 5
+REPORT_COLUMNS: Final = 6
+
+HEADER: Final = np.uint64(3)
+STRIPE: Final = np.uint64(64)  # rows cleared at once
+NO_SOURCE: Final = -1
+
+_ZERO: Final = np.uint64(0)
+_ONE: Final = np.uint64(1)
+_TWO: Final = np.uint64(2)
+_THREE: Final = np.uint64(3)
+_FOUR: Final = np.uint64(4)
+_FIVE: Final = np.uint64(5)
+_SEVEN: Final = np.uint64(7)
+_EIGHT: Final = np.uint64(8)
+_PRESENCE: Final = np.uint64(0xFE)
+_FIRST_BIT: Final = np.uint64(0x80)
+
+# Place of the first presence bit that is set in an FSPEC octet, 0 for the leftmost.
+_LEADING: Final = np.array([8 - int(octet).bit_length() for octet in range(256)], dtype=np.uint64)
+
+
+class Program(NamedTuple):
+    """The table of an edition as numbers."""
+
+    nodes: UInt64s1  # rows of STRIDE numbers; a node is named by the index of its row's start
+    fields: UInt64s1  # likewise
+    slots: UInt64s1  # node of each FSPEC bit: UAPs first, then compound items
+    uap_length: np.uint64  # slots of one UAP, a multiple of 7
+    switch: np.uint64  # node whose first bit chooses between the second and third UAP; 0: one UAP
+
+
+@kernel
+def find_blocks(
+    buffer: Bytes1,
+    offsets: Ints1,
+    lengths: Ints1,
+    blocks: MutableInts2,
+    faults: MutableInts2,
+) -> tuple[int, int]:
+    """Find the data blocks of datagrams by their length fields.
+
+    Args:
+        buffer: all octets.
+        offsets: (D,) first octet of each datagram.
+        lengths: (D,) octets of each datagram.
+        blocks: (B, 5) written to: begin, end, category, source (SAC times 256 plus SIC of the first
+            record, NO_SOURCE where it has none), datagram. Rows beyond the last are left out.
+        faults: (D, 4) written to: fault, offset, source of the block before, datagram.
+
+    Returns:
+        Number of blocks and of faults; more blocks than rows of `blocks` are counted all the same.
+    """
+    found = 0
+    faulty = 0
+    for datagram in range(len(offsets)):
+        position = offsets[datagram]
+        end = position + lengths[datagram]
+        source = NO_SOURCE
+        while position < end:
+            fault = NO_FAULT
+            length = 0
+            if end - position < 3:
+                fault = SHORT_HEADER
+            else:
+                length = int(buffer[position + 1]) * 256 + int(buffer[position + 2])
+                if length < 3:
+                    fault = BLOCK_TOO_SHORT
+                elif position + length > end:
+                    fault = BLOCK_TOO_LONG
+            if fault != NO_FAULT:
+                faults[faulty, 0] = fault
+                faults[faulty, 1] = position
+                faults[faulty, 2] = source
+                faults[faulty, 3] = datagram
+                faulty += 1
+                break
+            source = NO_SOURCE
+            block_end = position + length
+            first = position + 3
+            if first < block_end and buffer[first] & 0x80:
+                while first < block_end and buffer[first] & 1:
+                    first += 1
+                if first + 2 < block_end:
+                    source = int(buffer[first + 1]) * 256 + int(buffer[first + 2])
+            if found < len(blocks):
+                blocks[found, 0] = position
+                blocks[found, 1] = block_end
+                blocks[found, 2] = buffer[position]
+                blocks[found, 3] = source
+                blocks[found, 4] = datagram
+            found += 1
+            position = block_end
+    return found, faulty
+
+
+@kernel
+def decode_blocks(
+    buffer: Bytes1,
+    begins: UInt64s1,
+    ends: UInt64s1,
+    datagrams: Int32s1,
+    first_block: int,
+    program: Program,
+    values: MutableInt32s2,
+    record_datagram: MutableInt32s1,
+    record_offset: MutableInts1,
+    report: MutableInts2,
+) -> tuple[int, int]:
+    """Read the records of blocks of one category and edition into columns.
+
+    Reads until the blocks end or the rows might not hold the next block: a block of n octets
+    can hold n - 3 records. A fault ends its block; the records before it stay.
+
+    Args:
+        buffer: all octets.
+        begins, ends: (B,) octets of each block, its header included; within the buffer.
+        datagrams: (B,) datagram of each block.
+        first_block: where to start.
+        program: the table.
+        values: (C, R) written to: raw integers, ABSENT where a record lacks the field; R is a
+            multiple of STRIPE.
+        record_datagram: (R,) written to: datagram of each record.
+        record_offset: (R,) written to: first octet of each record.
+        report: (B, REPORT_COLUMNS) of zeros, written to: fault that ended a block, and anomalies.
+
+    Returns:
+        The first block that was not read, and the number of records.
+    """
+    nodes = program.nodes
+    fields = program.fields
+    slots = program.slots
+    capacity = np.uint64(len(record_offset))
+    columns = np.uint64(values.shape[0])
+    row = _ZERO
+    cleared = _ZERO
+    for block in range(first_block, len(begins)):
+        position = begins[block] + HEADER
+        end = ends[block]
+        if row + (end - position) > capacity:
+            return block, int(row)
+        while position < end:
+            start = position
+            fault = NO_FAULT
+            if row >= cleared:
+                for column in range(columns):
+                    for clear in range(cleared, cleared + STRIPE):
+                        values[column, clear] = ABSENT
+                cleared += STRIPE
+            # The list that is walked: presence bits left, their octet, and the slot of its first bit.
+            octet = position
+            base = _ZERO
+            list_slots = program.uap_length
+            while buffer[position] & 1 and fault == NO_FAULT:
+                position += _ONE
+                if position >= end:
+                    fault = FSPEC_ENDLESS
+                    break
+                if (position - octet) * _SEVEN >= list_slots:
+                    fault = FSPEC_TOO_LONG
+            position += _ONE
+            bits = np.uint64(buffer[octet]) & _PRESENCE
+            uap = _ZERO
+            items = 0
+            unknown_parts = 0
+            is_nested = False
+            outer_octet = octet
+            outer_base = base
+            outer_bits = bits
+            sequence_left = _ZERO
+            while fault == NO_FAULT:
+                if sequence_left > _ZERO and not is_nested:
+                    sequence_left -= _ONE
+                    if position >= end:
+                        fault = TRUNCATED
+                        break
+                    number = np.uint64(buffer[position])
+                    position += _ONE
+                    if number == _ZERO or number > program.uap_length:
+                        fault = BAD_SEQUENCE
+                        break
+                    node = slots[uap + number - _ONE]
+                    if nodes[node + KIND] == RANDOM_SEQUENCE:
+                        fault = BAD_SEQUENCE
+                        break
+                elif bits != _ZERO:
+                    place = _LEADING[bits]
+                    bits ^= _FIRST_BIT >> place
+                    node = slots[base + place]
+                elif buffer[octet] & 1:
+                    octet += _ONE
+                    base += _SEVEN
+                    bits = np.uint64(buffer[octet]) & _PRESENCE
+                    continue
+                elif is_nested:
+                    is_nested = False
+                    octet = outer_octet
+                    base = outer_base
+                    bits = outer_bits
+                    continue
+                else:
+                    break
+                items += 1
+                kind = nodes[node + KIND]
+                if kind <= REPETITIVE_FX:
+                    if kind == SPARE:
+                        fault = SPARE_SUBITEM if is_nested else SPARE_ITEM
+                        break
+                    if kind == REPETITIVE_FX and nodes[node + POSITION] > _ZERO:
+                        values[nodes[node + POSITION] - _ONE, row] = np.int32(position - start)
+                    item = position
+                    part = node
+                    skipped = 0
+                    while True:
+                        length = nodes[part + LENGTH]
+                        if length > end - position:
+                            fault = TRUNCATED
+                            break
+                        for field in range(nodes[part + FIELD_BEGIN], nodes[part + FIELD_END], STRIDE):
+                            at = position + fields[field + OFFSET]
+                            octets = fields[field + OCTETS]
+                            if octets == _ZERO:
+                                values[fields[field + COLUMN], row] = np.int32(at - start)
+                                continue
+                            loaded = np.uint64(buffer[at])
+                            if octets > _ONE:
+                                loaded = loaded << _EIGHT | np.uint64(buffer[at + _ONE])
+                                if octets > _TWO:
+                                    loaded = loaded << _EIGHT | np.uint64(buffer[at + _TWO])
+                                    if octets > _THREE:
+                                        loaded = loaded << _EIGHT | np.uint64(buffer[at + _THREE])
+                                        if octets > _FOUR:
+                                            loaded = loaded << _EIGHT | np.uint64(buffer[at + _FOUR])
+                            loaded = loaded >> fields[field + SHIFT] & fields[field + MASK]
+                            sign = fields[field + SIGN]
+                            values[fields[field + COLUMN], row] = np.int32(
+                                np.int64(loaded ^ sign) - np.int64(sign)
+                            )
+                        position += length
+                        following = nodes[part + NEXT]
+                        if following == _ZERO or not buffer[position - _ONE] & 1:
+                            break
+                        part = following
+                        if nodes[part + KIND] == TAIL:
+                            step = nodes[part + LENGTH]
+                            while buffer[position - _ONE] & 1:
+                                if step > end - position:
+                                    fault = TRUNCATED
+                                    break
+                                position += step
+                                skipped += 1
+                            break
+                    if kind == EXTENDED:
+                        unknown_parts += skipped
+                    elif kind == REPETITIVE_FX and nodes[node + COUNT] > _ZERO:
+                        values[nodes[node + COUNT] - _ONE, row] = np.int32(skipped + 1)
+                    if node == program.switch and fault == NO_FAULT:
+                        change = program.uap_length * (_TWO if buffer[item] & 0x80 else _ONE) - uap
+                        uap += change
+                        base += change
+                elif kind == COMPOUND:
+                    outer_octet = octet
+                    outer_base = base
+                    outer_bits = bits
+                    is_nested = True
+                    octet = position
+                    if position >= end:
+                        fault = TRUNCATED
+                        break
+                    while buffer[position] & 1:
+                        position += _ONE
+                        if position >= end:
+                            fault = TRUNCATED
+                            break
+                        if (position - octet) * _SEVEN >= nodes[node + LENGTH]:
+                            fault = SPARE_SUBITEM
+                            break
+                    position += _ONE
+                    base = nodes[node + SLOTS]
+                    bits = np.uint64(buffer[octet]) & _PRESENCE
+                elif kind == UNDECIDED:
+                    fault = NO_VARIATION
+                else:
+                    # A repetition count, a length or the number of a random sequence comes first.
+                    if position >= end:
+                        fault = TRUNCATED
+                        break
+                    number = np.uint64(buffer[position])
+                    position += _ONE
+                    if kind == RANDOM_SEQUENCE:
+                        sequence_left = number
+                        continue
+                    if kind == EXPLICIT:
+                        if number == _ZERO:
+                            fault = LENGTH_ZERO
+                            break
+                        number -= _ONE
+                    length = number * nodes[node + LENGTH]
+                    if length > end - position:
+                        fault = TRUNCATED
+                        break
+                    if nodes[node + POSITION] > _ZERO:
+                        values[nodes[node + POSITION] - _ONE, row] = np.int32(position - start)
+                        values[nodes[node + COUNT] - _ONE, row] = np.int32(number)
+                    position += length
+            if fault != NO_FAULT:
+                report[block, FAULT] = fault
+                report[block, FAULT_OFFSET] = np.int64(start)
+                for column in range(columns):
+                    values[column, row] = ABSENT
+                break
+            if unknown_parts > 0:
+                if report[block, UNKNOWN_PARTS] == 0:
+                    report[block, UNKNOWN_OFFSET] = np.int64(start)
+                report[block, UNKNOWN_PARTS] += unknown_parts
+            if items == 0:
+                if report[block, EMPTY_RECORDS] == 0:
+                    report[block, EMPTY_OFFSET] = np.int64(start)
+                report[block, EMPTY_RECORDS] += 1
+                continue
+            record_datagram[row] = datagrams[block]
+            record_offset[row] = np.int64(start)
+            row += _ONE
+    return len(begins), int(row)
