@@ -5,6 +5,7 @@ command needs is imported inside it, so that `--help` answers at once.
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,6 +55,19 @@ def bench(
         return
     for name, measured in figures.items():
         Console().print(figures_table(name, measured))
+
+
+@app.command(epilog="Example: skypact simulate standard --out standard --seed 7")
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="Name of a preset, or a scenario's TOML file.")],
+    out: Annotated[Path, typer.Option(help="Folder for truth, plots, sensor table and ASTERIX.")],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Play an invented world: who flew, and what the radars made of it."""
+    from skypact.simulation.command import simulate_command
+
+    simulate_command(scenario, out, seed, as_json)
 
 
 def main() -> None:
