@@ -137,8 +137,8 @@ class DatagramRing:
             try:
                 length, control, flags, sender = opened.recvmsg_into(
                     [
-                        memoryview(self.buffer)[begin : begin + SLOT],
-                        memoryview(self._spill)[: LARGEST - SLOT],
+                        self.buffer.data[begin : begin + SLOT],
+                        self._spill.data[: LARGEST - SLOT],
                     ],
                     64,
                 )

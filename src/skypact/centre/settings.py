@@ -1,0 +1,56 @@
+"""What a centre needs to run, in SI units; `skypact.config` makes it from a file, the demo by itself."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from skypact.centre.areas import EVERYWHERE, Area
+from skypact.sensors.model import SensorTable
+from skypact.sensors.receive import UdpSource
+
+
+@dataclass(frozen=True, slots=True)
+class OutputUser:
+    """A system that gets the air picture as CAT062/065 by UDP."""
+
+    name: str
+    address: str
+    port: int
+    interface: str = ""  # to leave by, for a multicast group: an IPv4 address
+    area: Area = EVERYWHERE
+    floor: float = float("-inf")  # m; lowest height sent: pressure altitude, else geometric height
+    ceiling: float = float("inf")  # m; highest
+    period: float = 4.0  # between pictures, s
+    sac: int = 0
+    sic: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DisplaySettings:
+    """Where the web page is served."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    certificate: Path | None = None  # PEM; None makes one, and uses none on loopback
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptionRule:
+    """The only addresses that may speak for a sensor."""
+
+    sensor: int  # row in the sensor table
+    senders: frozenset[int]  # IPv4 addresses as numbers
+
+
+@dataclass(frozen=True, slots=True)
+class CentreSettings:
+    """One centre."""
+
+    name: str
+    sensors: SensorTable
+    inputs: tuple[UdpSource, ...] = ()
+    rules: tuple[ReceptionRule, ...] = ()
+    outputs: tuple[OutputUser, ...] = ()
+    display: DisplaySettings = field(default_factory=DisplaySettings)
+    data: Path = Path("skypact-data")
+    period: float = 1.0  # between pictures, s
