@@ -97,7 +97,7 @@ class _Builder:
         if "extended" in structure:
             return self._add_extended(name, structure)
         if "repetitive" in structure:
-            octets = _octets(structure["of"])
+            octets = count_octets(structure["of"])
             places = self._place_columns(name, "count")
             if structure["repetitive"] != "fx":
                 return self.add_node(kernels.REPETITIVE, LENGTH=octets, **places)
@@ -125,7 +125,7 @@ class _Builder:
         following = self.add_node(kernels.TAIL, LENGTH=1) if structure["fx_last"] else 0
         # Columns are numbered in the order of the item, nodes are linked from its end.
         for part in structure["extended"]:
-            for bits in _field_bits(name, part):
+            for bits in field_bits(name, part):
                 bits.add_columns(self)
         for part in reversed(structure["extended"][1:]):
             following = self._add_part(kernels.FIXED, name, part, NEXT=following)
@@ -133,12 +133,12 @@ class _Builder:
 
     def _add_part(self, kind: np.uint64, name: str, part: list[list[Any]], **places: int) -> int:
         begin = len(self.fields)
-        for bits in _field_bits(name, part):
+        for bits in field_bits(name, part):
             for column, start, count in bits.add_columns(self):
                 self._add_field(column, start, count, bits.is_signed)
         stride = int(kernels.STRIDE)
         ranges = {"FIELD_BEGIN": begin * stride, "FIELD_END": len(self.fields) * stride}
-        return self.add_node(kind, LENGTH=_octets(part), **ranges, **places)
+        return self.add_node(kind, LENGTH=count_octets(part), **ranges, **places)
 
     def _add_field(self, column: int, start: int, count: int, is_signed: bool) -> None:
         """`count` bits from bit `start` of the part go to a column; no bits: the position does."""
@@ -155,7 +155,7 @@ class _Builder:
 
 
 @dataclass(frozen=True, slots=True)
-class _FieldBits:
+class FieldBits:
     """A field of a part: its name, its bits and what they mean."""
 
     name: str
@@ -185,18 +185,18 @@ class _FieldBits:
         return iter(columns)
 
 
-def _field_bits(item: str, part: list[list[Any]]) -> Iterator[_FieldBits]:
+def field_bits(item: str, part: list[list[Any]]) -> Iterator[FieldBits]:
     start = 0
     for name, bits, *content in part:
         if content:
             scale = float(Fraction(content[1])) if len(content) > 1 else 1.0
             unit = content[2] if len(content) > 2 else ""
             path = f"{item}/{name}" if name else item
-            yield _FieldBits(path, start, bits, scale, unit, content[0] == "signed")
+            yield FieldBits(path, start, bits, scale, unit, content[0] == "signed")
         start += bits
 
 
-def _octets(part: list[list[Any]]) -> int:
+def count_octets(part: list[list[Any]]) -> int:
     # A part of an extended item lacks the bit of its FX.
     return (sum(int(bits) for _, bits, *_ in part) + 7) // 8
 
