@@ -5,7 +5,6 @@ which layout explains its octets best. What does not fit is counted, and the goo
 after it is kept.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from skypact.asterix.framing_kernels import (
     chain_octets,
     walk_units,
 )
-from skypact.asterix.model import Datagrams, ErrorCount
+from skypact.asterix.model import Datagrams, ErrorCount, Recording
 from skypact.asterix.pcap import PCAP_MAGIC, PCAPNG_MAGIC, Capture, Problem, read_capture
 from skypact.core.arrays import Bools1, Bytes1, Floats1, Ints1
 from skypact.core.errors import BadInputError
@@ -37,19 +36,6 @@ NAMES = {RAW: "raw", FINAL: "final", GPS: "gps", ORADIS: "oradis"}
 _TRIAL_UNITS = 512  # to judge a framing by
 _LEADING_GARBAGE = 65_536  # octets in which to look for a first block
 _HEX_OCTETS = 32  # of offending octets kept
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What a file held, as datagrams in the order of the file."""
-
-    framing: str  # raw, final, gps, oradis, pcap, pcapng; with +oradis, +trailing for what UDP payloads add
-    datagrams: Datagrams  # `received` is NaN unless the file tells the date as well
-    time_of_day: Floats1  # (D,) by the recorder's own clock, s since its midnight; NaN where it has none
-    octets: int  # size of the file
-    other: int = 0  # packets that carry no ASTERIX
-    trailing: int = 0  # octets after the blocks of each UDP payload, left out
-    errors: dict[str, ErrorCount] = field(default_factory=dict)  # by kind
 
 
 def read_recording(path: Path) -> Recording:

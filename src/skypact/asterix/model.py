@@ -93,3 +93,16 @@ class Decoded:
     blocks: int = 0
     skipped: dict[int, int] = field(default_factory=dict)  # category without a table -> blocks
     errors: dict[tuple[str, str], ErrorCount] = field(default_factory=dict)  # (source, kind) -> count
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a file held, as datagrams in the order of the file."""
+
+    framing: str  # raw, final, gps, oradis, pcap, pcapng; with +oradis, +trailing for what UDP payloads add
+    datagrams: Datagrams  # `received` is NaN unless the file tells the date as well
+    time_of_day: Floats1  # (D,) by the recorder's own clock, s since its midnight; NaN where it has none
+    octets: int  # size of the file
+    other: int = 0  # packets that carry no ASTERIX
+    trailing: int = 0  # octets after the blocks of each UDP payload, left out
+    errors: dict[str, ErrorCount] = field(default_factory=dict)  # by kind

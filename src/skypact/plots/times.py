@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from skypact.asterix.framing import Recording
-from skypact.asterix.model import MISSING, Datagrams, Decoded, RecordColumns
+from skypact.asterix.model import MISSING, Datagrams, Decoded, RecordColumns, Recording
 from skypact.core.arrays import Floats1
 from skypact.core.units import DAY
 
