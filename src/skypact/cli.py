@@ -70,6 +70,19 @@ def simulate(
     simulate_command(scenario, out, seed, as_json)
 
 
+@app.command(epilog="Example: skypact evaluate tracks.parquet --truth standard/truth.parquet")
+def evaluate(
+    tracks: Annotated[Path, typer.Argument(help="Tracks file, as `skypact track` writes it.")],
+    truth: Annotated[Path, typer.Option(help="Truth file, as `skypact simulate` writes it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page with figures to this file.")] = None,
+) -> None:
+    """Score tracks against truth: SIAP, GOSPA, continuity, accuracy and honesty of covariances."""
+    from skypact.evaluation.command import evaluate_command
+
+    evaluate_command(tracks, truth, as_json, html)
+
+
 def main() -> None:
     """Run the command line; expected trouble becomes one line on stderr and exit code 2."""
     try:
