@@ -3,14 +3,15 @@
 Any bytes are taken: what is faulty ends its block (or, where its length lies, its datagram) and is counted.
 """
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skypact.asterix import kernels
-from skypact.asterix.model import Datagrams, Decoded, ErrorCount, RecordColumns
+from skypact.asterix.model import MISSING, Datagrams, Decoded, ErrorCount, RecordColumns
 from skypact.asterix.plausibility import implausible_records
 from skypact.asterix.tables import CATEGORIES, Profile, Table, editions, load_table
 from skypact.core.arrays import as_kernel_array
@@ -35,6 +36,7 @@ EMPTY_RECORD = "record without items"
 UNKNOWN_EXTENSION = "extension that the edition does not know"
 
 _CHUNK_ROWS = 8192  # few enough that a chunk of columns stays in the second-level cache
+_ROWS_A_LINE = 16  # of an int32 column in a line of the cache
 _FIRST_BYTES = 24  # of a fault, kept for people
 
 
@@ -127,72 +129,119 @@ def _decode_group(
     report = np.zeros((len(begin), kernels.REPORT_COLUMNS), dtype=np.int64)
     # A block of n octets can hold n - 3 records.
     sizes = blocks.end - blocks.begin - int(kernels.HEADER)
-    rows = _chunk_rows(max(int(sizes.max()), min(int(sizes.sum()), _CHUNK_ROWS)))
-    values = np.empty((len(table.columns), rows), dtype=np.int32)
-    chunk_datagram = np.empty(rows, dtype=np.int32)
-    chunk_offset = np.empty(rows, dtype=np.int64)
-    gathered = _Gathered(len(table.columns))
+    scratch = _scratch(table, int(sizes.max()))
+    gathered = _Gathered()
     block = 0
     while block < len(begin):
         before = block
         block, count = kernels.decode_blocks(
-            buffer, begin, end, datagram, block, table.program, values, chunk_datagram, chunk_offset, report
+            buffer,
+            begin,
+            end,
+            datagram,
+            block,
+            table.program,
+            scratch.values,
+            scratch.is_written,
+            scratch.datagram,
+            scratch.offset,
+            report,
         )
         read = int(sizes[before:block].sum())
         left = int(sizes[block:].sum())
-        gathered.add(
-            values[:, :count], chunk_datagram[:count], chunk_offset[:count], count * left // max(read, 1)
-        )
+        gathered.take_over(scratch, count, expected=count * left // max(read, 1))
     _count_reports(decoded, buffer, report, blocks)
+    columns = gathered.columns
     records = RecordColumns(
         category=table.category,
         edition=table.edition,
-        names=table.names,
-        scale=table.scale,
-        unit=table.unit,
+        names=tuple(table.names[column] for column in columns),
+        scale=table.scale[columns],
+        unit=tuple(table.unit[column] for column in columns),
         values=gathered.values[:, : gathered.count],
         datagram=gathered.datagram[: gathered.count],
         offset=gathered.offset[: gathered.count],
+        absent=frozenset(table.names).difference(table.names[column] for column in columns),
     )
     return _drop_implausible(decoded, buffer, records, blocks)
 
 
-def _chunk_rows(wanted: int) -> int:
-    """Rows of a chunk: whole stripes, and columns that do not all fall on the same lines of the cache."""
-    stripe = int(kernels.STRIPE)
-    stripes = -(-wanted // stripe)
-    return (stripes | 1) * stripe
+class _Scratch(threading.local):
+    """Room for the records of a chunk, kept by a thread for its next one.
+
+    Between chunks all values are ABSENT: only what was written is cleared, which is far
+    less than all columns that an edition has.
+    """
+
+    def __init__(self) -> None:
+        self.rooms: dict[tuple[int, str, int], _Room] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Arrays that the kernel writes to."""
+
+    values: NDArray[np.int32]
+    is_written: NDArray[np.uint8]
+    datagram: NDArray[np.int32]
+    offset: NDArray[np.int64]
+
+
+_scratches = _Scratch()
+
+
+def _scratch(table: Table, rows: int) -> _Room:
+    """The thread's room for a table, with at least `rows` rows."""
+    key = (table.category, table.edition, len(table.columns))
+    room = _scratches.rooms.get(key)
+    if room is None or len(room.offset) < rows:
+        # An odd number of cache lines, so that not all columns fall on the same sets of the cache.
+        rows = (max(rows, _CHUNK_ROWS) // _ROWS_A_LINE | 1) * _ROWS_A_LINE + 2 * _ROWS_A_LINE
+        room = _Room(
+            values=np.full((len(table.columns), rows), MISSING, dtype=np.int32),
+            is_written=np.zeros(len(table.columns), dtype=np.uint8),
+            datagram=np.empty(rows, dtype=np.int32),
+            offset=np.empty(rows, dtype=np.int64),
+        )
+        _scratches.rooms[key] = room
+    return room
 
 
 class _Gathered:
-    """Columns that grow by chunks."""
+    """The columns that chunks wrote to, one chunk after the other."""
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self) -> None:
         self.count = 0
-        self.values = np.empty((columns, 0), dtype=np.int32)
+        self.columns = np.empty(0, dtype=np.intp)  # of the table, one per row of values
+        self.values = np.empty((0, 0), dtype=np.int32)
         self.datagram = np.empty(0, dtype=np.int32)
         self.offset = np.empty(0, dtype=np.int64)
 
-    def add(
-        self,
-        values: NDArray[np.int32],
-        datagram: NDArray[np.int32],
-        offset: NDArray[np.int64],
-        expected: int,
-    ) -> None:
-        """Take over a chunk; `expected` records are still to come."""
-        end = self.count + len(datagram)
-        if end > len(self.datagram):
-            rows = end + expected + expected // 8
-            for name in ("values", "datagram", "offset"):
-                old = getattr(self, name)
-                new = np.empty((*old.shape[:-1], rows), dtype=old.dtype)
-                new[..., : self.count] = old[..., : self.count]
-                setattr(self, name, new)
-        self.values[:, self.count : end] = values
-        self.datagram[self.count : end] = datagram
-        self.offset[self.count : end] = offset
+    def take_over(self, room: _Room, count: int, expected: int) -> None:
+        """Move `count` records out of the room; `expected` are still to come."""
+        end = self.count + count
+        written = np.flatnonzero(room.is_written)
+        self._grow(np.setdiff1d(written, self.columns), end, expected)
+        for row, column in enumerate(self.columns):
+            self.values[row, self.count : end] = room.values[column, :count]
+        room.values[written, :count] = MISSING
+        room.is_written[:] = 0
+        self.datagram[self.count : end] = room.datagram[:count]
+        self.offset[self.count : end] = room.offset[:count]
         self.count = end
+
+    def _grow(self, fresh: NDArray[np.intp], end: int, expected: int) -> None:
+        rows = len(self.offset)
+        if end > rows:
+            rows = end + expected + expected // 8
+            self.datagram = np.concatenate([self.datagram, np.empty(rows - len(self.offset), np.int32)])
+            self.offset = np.concatenate([self.offset, np.empty(rows - len(self.offset), np.int64)])
+        if len(fresh) or rows > self.values.shape[1]:
+            old = self.values
+            self.columns = np.concatenate([self.columns, fresh])
+            self.values = np.empty((len(self.columns), rows), dtype=np.int32)
+            self.values[: len(old), : self.count] = old[:, : self.count]
+            self.values[len(old) :, : self.count] = MISSING
 
 
 def _drop_implausible(
@@ -213,15 +262,11 @@ def _drop_implausible(
         kind = f"implausible {name} (wrong edition?)"
         _count_kind(decoded, buffer, kind, offsets, blocks.source[block], records.datagram[fresh])
     keep = ~is_bad
-    return RecordColumns(
-        records.category,
-        records.edition,
-        records.names,
-        records.scale,
-        records.unit,
-        records.values[:, keep],
-        records.datagram[keep],
-        records.offset[keep],
+    return replace(
+        records,
+        values=records.values[:, keep],
+        datagram=records.datagram[keep],
+        offset=records.offset[keep],
     )
 
 

@@ -16,6 +16,7 @@ from skypact.core.arrays import (
     Bytes1,
     Int32s1,
     Ints1,
+    MutableBytes1,
     MutableInt32s1,
     MutableInt32s2,
     MutableInts1,
@@ -81,7 +82,6 @@ UNKNOWN_OFFSET: Final = 5
 REPORT_COLUMNS: Final = 6
 
 HEADER: Final = np.uint64(3)
-STRIPE: Final = np.uint64(64)  # rows cleared at once
 NO_SOURCE: Final = -1
 
 _ZERO: Final = np.uint64(0)
@@ -182,6 +182,7 @@ def decode_blocks(
     first_block: int,
     program: Program,
     values: MutableInt32s2,
+    is_written: MutableBytes1,
     record_datagram: MutableInt32s1,
     record_offset: MutableInts1,
     report: MutableInts2,
@@ -197,8 +198,8 @@ def decode_blocks(
         datagrams: (B,) datagram of each block.
         first_block: where to start.
         program: the table.
-        values: (C, R) written to: raw integers, ABSENT where a record lacks the field; R is a
-            multiple of STRIPE.
+        values: (C, R) full of ABSENT, written to: raw integers.
+        is_written: (C,) written to: 1 for each column that got a value.
         record_datagram: (R,) written to: datagram of each record.
         record_offset: (R,) written to: first octet of each record.
         report: (B, REPORT_COLUMNS) of zeros, written to: fault that ended a block, and anomalies.
@@ -212,7 +213,6 @@ def decode_blocks(
     capacity = np.uint64(len(record_offset))
     columns = np.uint64(values.shape[0])
     row = _ZERO
-    cleared = _ZERO
     for block in range(first_block, len(begins)):
         position = begins[block] + HEADER
         end = ends[block]
@@ -221,11 +221,6 @@ def decode_blocks(
         while position < end:
             start = position
             fault = NO_FAULT
-            if row >= cleared:
-                for column in range(columns):
-                    for clear in range(cleared, cleared + STRIPE):
-                        values[column, clear] = ABSENT
-                cleared += STRIPE
             # The list that is walked: presence bits left, their octet, and the slot of its first bit.
             octet = position
             base = _ZERO
@@ -286,7 +281,9 @@ def decode_blocks(
                         fault = SPARE_SUBITEM if is_nested else SPARE_ITEM
                         break
                     if kind == REPETITIVE_FX and nodes[node + POSITION] > _ZERO:
-                        values[nodes[node + POSITION] - _ONE, row] = np.int32(position - start)
+                        column = nodes[node + POSITION] - _ONE
+                        values[column, row] = np.int32(position - start)
+                        is_written[column] = 1
                     item = position
                     part = node
                     skipped = 0
@@ -298,8 +295,10 @@ def decode_blocks(
                         for field in range(nodes[part + FIELD_BEGIN], nodes[part + FIELD_END], STRIDE):
                             at = position + fields[field + OFFSET]
                             octets = fields[field + OCTETS]
+                            column = fields[field + COLUMN]
+                            is_written[column] = 1
                             if octets == _ZERO:
-                                values[fields[field + COLUMN], row] = np.int32(at - start)
+                                values[column, row] = np.int32(at - start)
                                 continue
                             loaded = np.uint64(buffer[at])
                             if octets > _ONE:
@@ -312,9 +311,7 @@ def decode_blocks(
                                             loaded = loaded << _EIGHT | np.uint64(buffer[at + _FOUR])
                             loaded = loaded >> fields[field + SHIFT] & fields[field + MASK]
                             sign = fields[field + SIGN]
-                            values[fields[field + COLUMN], row] = np.int32(
-                                np.int64(loaded ^ sign) - np.int64(sign)
-                            )
+                            values[column, row] = np.int32(np.int64(loaded ^ sign) - np.int64(sign))
                         position += length
                         following = nodes[part + NEXT]
                         if following == _ZERO or not buffer[position - _ONE] & 1:
@@ -332,7 +329,9 @@ def decode_blocks(
                     if kind == EXTENDED:
                         unknown_parts += skipped
                     elif kind == REPETITIVE_FX and nodes[node + COUNT] > _ZERO:
-                        values[nodes[node + COUNT] - _ONE, row] = np.int32(skipped + 1)
+                        column = nodes[node + COUNT] - _ONE
+                        values[column, row] = np.int32(skipped + 1)
+                        is_written[column] = 1
                     if node == program.switch and fault == NO_FAULT:
                         change = program.uap_length * (_TWO if buffer[item] & 0x80 else _ONE) - uap
                         uap += change
@@ -379,8 +378,12 @@ def decode_blocks(
                         fault = TRUNCATED
                         break
                     if nodes[node + POSITION] > _ZERO:
-                        values[nodes[node + POSITION] - _ONE, row] = np.int32(position - start)
-                        values[nodes[node + COUNT] - _ONE, row] = np.int32(number)
+                        column = nodes[node + POSITION] - _ONE
+                        values[column, row] = np.int32(position - start)
+                        is_written[column] = 1
+                        column = nodes[node + COUNT] - _ONE
+                        values[column, row] = np.int32(number)
+                        is_written[column] = 1
                     position += length
             if fault != NO_FAULT:
                 report[block, FAULT] = fault

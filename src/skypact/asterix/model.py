@@ -38,23 +38,28 @@ class RecordColumns:
 
     category: int
     edition: str
-    names: tuple[str, ...]  # of the columns
+    names: tuple[str, ...]  # of the columns; a field that no record carries has none
     scale: Floats1  # (C,) value of one bit in the unit of the specification; 1 for codes
     unit: tuple[str, ...]  # (C,) unit of the specification, "" for codes
     values: NDArray[np.int32]  # (C, R) raw integers; MISSING where absent
     datagram: NDArray[np.int32]  # (R,) which datagram the record came in
     offset: Ints1  # (R,) first byte of the record (its FSPEC) in the buffer
+    absent: frozenset[str] = frozenset()  # fields of the edition that none of the records carries
 
     def __len__(self) -> int:
         return len(self.offset)
 
     def raw(self, name: str) -> NDArray[np.int32]:
         """(R,) raw integers of a field, MISSING where absent. Raises KeyError for an unknown field."""
+        if name in self.absent:
+            return np.full(len(self), MISSING, dtype=np.int32)
         raw: NDArray[np.int32] = self.values[self._row(name)]
         return raw
 
     def value(self, name: str) -> Floats1:
         """(R,) scaled values in the unit of the specification, NaN where absent."""
+        if name in self.absent:
+            return np.full(len(self), np.nan)
         row = self._row(name)
         raw = self.values[row]
         scaled: Floats1 = np.where(raw == MISSING, np.nan, raw * self.scale[row])

@@ -186,6 +186,7 @@ class FieldBits:
 
 
 def field_bits(item: str, part: list[list[Any]]) -> Iterator[FieldBits]:
+    """The fields of a part of an item, without its spare bits."""
     start = 0
     for name, bits, *content in part:
         if content:
@@ -197,7 +198,7 @@ def field_bits(item: str, part: list[list[Any]]) -> Iterator[FieldBits]:
 
 
 def count_octets(part: list[list[Any]]) -> int:
-    # A part of an extended item lacks the bit of its FX.
+    """Octets of a part; one of an extended item is written without its FX bit."""
     return (sum(int(bits) for _, bits, *_ in part) + 7) // 8
 
 
