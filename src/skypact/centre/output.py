@@ -1,0 +1,209 @@
+"""UDP out: the air picture as CAT062 (system tracks) and CAT065 (service status) for existing systems.
+
+Editions CAT062 1.21 and CAT065 1.6. A user gets, each of its periods: blocks of CAT062 with the
+tracks in its area and height band and the ends of those that left them, then one block of CAT065 with
+the state of the service and the end of the batch. Positions are I062/105 (WGS-84) alone: I062/100
+would need every user to hold the same plane. I062/185 is east and north at the track. I062/130 is sent
+for tracks that a 3D radar feeds, since only then the height is measured.
+"""
+
+import logging
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skypact.asterix.encode import encode_records
+from skypact.asterix.model import Datagrams
+from skypact.centre.settings import OutputUser
+from skypact.core.units import DAY, DEGREE, FLIGHT_LEVEL, FOOT, FOOT_PER_MINUTE
+from skypact.sensors.model import SensorKind, SensorTable
+from skypact.tracks.model import Picture
+
+log = logging.getLogger(__name__)
+
+MAX_LENGTH = 1400  # octets of a datagram; fits an Ethernet frame with tunnels around it
+MULTICAST_HOPS = 16
+STATUS, END_OF_BATCH = 1, 2  # I065/000
+NO_SOURCE, SOURCE_3D_RADAR = 0, 2  # I062/080 SRC
+BATCH = 0  # I065/020: a picture is one batch, and batches of a cycle count from 0
+SMALLEST_SIGMA = 0.5  # m; one bit of I062/500, so that a sent accuracy is never zero
+
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(slots=True)
+class _UserState:
+    """What one user was sent last."""
+
+    user: OutputUser
+    service: int  # I062/015 and I065/015
+    sent: dict[int, tuple[int, int]]  # uid by track number
+    last_period: int | None = None
+    datagrams: int = 0
+    lost: int = 0
+
+
+class PictureSender:
+    """Sends pictures to users, each at its own period; a user who can't be reached holds up nobody."""
+
+    def __init__(self, users: tuple[OutputUser, ...], sensors: SensorTable) -> None:
+        """Args: `sensors` of the pictures."""
+        self._states = [_UserState(user, place + 1, {}) for place, user in enumerate(users)]
+        self._sockets = [_open(user) for user in users]
+        self._measures_height = _sensor_bits(sensors, SensorKind.RADAR_3D)
+
+    @property
+    def datagrams(self) -> dict[str, int]:
+        """Datagrams sent to each user."""
+        return {state.user.name: state.datagrams for state in self._states}
+
+    def send(self, picture: Picture) -> None:
+        """Send the picture to the users whose period has ended."""
+        for state, opened in zip(self._states, self._sockets, strict=True):
+            # Half a millisecond of tolerance: picture times are multiples of the period in floats.
+            period = int(np.floor((picture.time + 5e-4) / state.user.period))
+            if state.last_period is not None and period <= state.last_period:
+                continue
+            state.last_period = period
+            for datagrams in encode_for_user(picture, state, self._measures_height):
+                self._send_datagrams(state, opened, datagrams)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for opened in self._sockets:
+            opened.close()
+
+    def _send_datagrams(self, state: _UserState, opened: socket.socket, datagrams: Datagrams) -> None:
+        content = memoryview(np.ascontiguousarray(datagrams.buffer).data)
+        target = (state.user.address, state.user.port)
+        for begin, length in zip(datagrams.offset.tolist(), datagrams.length.tolist(), strict=True):
+            try:
+                opened.sendto(content[begin : begin + length], target)
+                state.datagrams += 1
+            except OSError as error:
+                # Not sent again: the next period brings a newer picture.
+                if state.lost == 0:
+                    log.warning(
+                        "output not sent",
+                        extra={"user": state.user.name, "error": error.strerror or str(error)},
+                    )
+                state.lost += 1
+
+
+def encode_for_user(
+    picture: Picture, state: _UserState, measures_height: NDArray[np.uint64]
+) -> list[Datagrams]:
+    """The picture as one user gets it: CAT062, then CAT065; notes in `state` what was sent."""
+    user = state.user
+    rows = np.flatnonzero(_is_wanted(picture, user))
+    uids = {
+        number: (high, low)
+        for number, (high, low) in zip(picture.number[rows].tolist(), picture.uid[rows].tolist(), strict=True)
+    }
+    is_first = np.array([state.sent.get(number) != uid for number, uid in uids.items()], dtype=np.float64)
+    ended = np.array([n for n, uid in state.sent.items() if uids.get(n) != uid], dtype=np.float64)
+    state.sent = uids
+    time_of_day = picture.time % DAY
+    source = {"010/SAC": user.sac, "010/SIC": user.sic, "015": state.service}
+    datagrams = []
+    if len(ended):
+        columns = {"040": ended, "080/TSE": np.ones(len(ended)), "070": np.full(len(ended), time_of_day)}
+        datagrams.append(_encode(62, columns, source))
+    if len(rows):
+        columns = track_columns(picture, rows, is_first, measures_height)
+        datagrams.append(_encode(62, columns, source))
+    status = {
+        "000": np.array([float(STATUS), float(END_OF_BATCH)]),
+        "020": np.array([np.nan, float(BATCH)]),
+        "030": np.full(2, time_of_day),
+        # Operational, not overloaded, time source valid.
+        "040/NOGO": np.array([0.0, np.nan]),
+        "040/OVL": np.array([0.0, np.nan]),
+        "040/TSV": np.array([0.0, np.nan]),
+    }
+    datagrams.append(_encode(65, status, source))
+    return datagrams
+
+
+def track_columns(
+    picture: Picture,
+    rows: NDArray[np.intp],
+    is_first: NDArray[np.float64],
+    measures_height: NDArray[np.uint64],
+) -> Columns:
+    """The fields of CAT062 for some rows of a picture, in the units of the specification.
+
+    Args:
+        picture: with the tracks.
+        rows: (R,) of the picture.
+        is_first: (R,) 1 for a track that this user gets for the first time, else 0.
+        measures_height: (W,) bits of the sensors that measure height, as in the picture's `sensors`.
+    """
+    squawk = np.where(picture.squawk[rows] >= 0, picture.squawk[rows], np.nan)
+    address = np.where(picture.address[rows] >= 0, picture.address[rows], np.nan)
+    altitude = picture.altitude[rows]
+    sensors = np.bitwise_count(picture.sensors[rows]).sum(axis=1)
+    has_height = (picture.sensors[rows] & measures_height).any(axis=1)
+    variance = picture.covariance[rows]
+    sigma_x = np.sqrt(np.maximum(variance[:, 0, 0], SMALLEST_SIGMA**2))
+    sigma_y = np.sqrt(np.maximum(variance[:, 1, 1], SMALLEST_SIGMA**2))
+    covariance = variance[:, 0, 1]
+    return {
+        "070": np.full(len(rows), picture.time % DAY),
+        "105/LAT": picture.latitude[rows] / DEGREE,
+        "105/LON": picture.longitude[rows] / DEGREE,
+        "185/VX": picture.velocity[rows, 0],
+        "185/VY": picture.velocity[rows, 1],
+        "060/MODE3A": squawk,
+        "380/ADR": address,
+        "380/ID": picture.callsign[rows],
+        "040": picture.number[rows].astype(np.float64),
+        "080/MON": (sensors == 1).astype(np.float64),
+        "080/MRH": (has_height & np.isnan(altitude)).astype(np.float64),
+        "080/SRC": np.where(has_height, SOURCE_3D_RADAR, NO_SOURCE),
+        "080/TSB": is_first,
+        "080/CST": picture.is_coasting[rows].astype(np.float64),
+        "290/TRK": np.maximum(picture.time - picture.born[rows], 0.0),
+        "136": altitude / FLIGHT_LEVEL,
+        "130": np.where(has_height, picture.height[rows], np.nan) / FOOT,
+        "220": picture.vertical_rate[rows] / FOOT_PER_MINUTE,
+        "500/APC/X": sigma_x,
+        "500/APC/Y": sigma_y,
+        # The root of the covariance with its sign, in m.
+        "500/COV": np.sign(covariance) * np.sqrt(np.abs(covariance)),
+    }
+
+
+def _encode(category: int, columns: Mapping[str, NDArray[Any]], source: dict[str, int]) -> Datagrams:
+    count = len(next(iter(columns.values())))
+    fixed = {name: np.full(count, float(value)) for name, value in source.items()}
+    return encode_records(category, {**fixed, **columns}, max_length=MAX_LENGTH)
+
+
+def _is_wanted(picture: Picture, user: OutputUser) -> NDArray[np.bool_]:
+    """(N,) whether each track lies in the user's area and height band; one of unknown height does."""
+    level = np.where(np.isnan(picture.altitude), picture.height, picture.altitude)
+    outside = (level < user.floor) | (level > user.ceiling)
+    return user.area.contains(picture.latitude, picture.longitude) & ~outside
+
+
+def _sensor_bits(sensors: SensorTable, kind: SensorKind) -> NDArray[np.uint64]:
+    """(W,) bits of the sensors of one kind: sensor s is bit s % 64 of word s // 64."""
+    bits = np.zeros((len(sensors) + 63) // 64, dtype=np.uint64)
+    for sensor in np.flatnonzero(sensors.kind == kind).tolist():
+        bits[sensor // 64] |= np.uint64(1 << sensor % 64)
+    return bits
+
+
+def _open(user: OutputUser) -> socket.socket:
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.setblocking(False)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    opened.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, MULTICAST_HOPS)
+    if user.interface:
+        opened.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(user.interface))
+    return opened

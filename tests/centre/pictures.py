@@ -1,0 +1,58 @@
+"""Pictures made by hand, for the tests of what goes out."""
+
+import numpy as np
+
+from skypact.core.geodesy import Geodetic
+from skypact.core.text import callsign_from_text
+from skypact.core.units import DEGREE, FLIGHT_LEVEL
+from skypact.tracks.model import Picture
+
+TIME = 1_800_000_000.0
+
+
+def make_picture(
+    numbers: list[int],
+    *,
+    time: float = TIME,
+    sequence: int = 1,
+    latitude_deg: list[float] | None = None,
+    longitude_deg: list[float] | None = None,
+    flight_level: list[float] | None = None,
+    uid: list[int] | None = None,
+    sensors: int = 1,
+) -> Picture:
+    """Tracks with plausible values, each with the callsign `TnNUMBER`."""
+    count = len(numbers)
+    levels = np.array(
+        [100.0 + n for n in range(count)] if flight_level is None else flight_level, dtype=float
+    )
+    latitude = np.array(
+        [50.0 + 0.1 * n for n in range(count)] if latitude_deg is None else latitude_deg, dtype=float
+    )
+    longitude = np.array([5.0] * count if longitude_deg is None else longitude_deg, dtype=float)
+    identifiers = np.zeros((count, 2), dtype=np.uint64)
+    identifiers[:, 1] = numbers if uid is None else uid
+    return Picture(
+        time=time,
+        sequence=sequence,
+        reference=Geodetic(50.0 * DEGREE, 5.0 * DEGREE, 0.0),
+        sensor_names=("one",),
+        number=np.array(numbers, dtype=np.int32),
+        uid=identifiers,
+        position=np.zeros((count, 3)),
+        latitude=latitude * DEGREE,
+        longitude=longitude * DEGREE,
+        height=np.full(count, 3000.0),
+        velocity=np.tile([120.0, -80.0, 0.0], (count, 1)),
+        covariance=np.tile([[2500.0, 400.0], [400.0, 1600.0]], (count, 1, 1)),
+        altitude=levels * FLIGHT_LEVEL,
+        vertical_rate=np.full(count, 5.0),
+        existence=np.ones(count),
+        is_coasting=np.arange(count) % 2 == 1,
+        updated=np.full(count, time - 1.5),
+        born=np.full(count, time - 20.0),
+        squawk=np.full(count, 0o1234, dtype=np.int16),
+        address=np.array([0x400000 + n for n in numbers], dtype=np.int32),
+        callsign=np.array([callsign_from_text(f"TN{n}") for n in numbers], dtype=np.int64),
+        sensors=np.full((count, 1), sensors, dtype=np.uint64),
+    )

@@ -1,0 +1,207 @@
+import socket
+from collections.abc import Iterator
+
+import pytest
+from asterix.base import Bits, RawDatablock
+from asterix.generated import Cat_062_1_21, Cat_065_1_6
+from pictures import TIME, make_picture
+
+from skypact.centre.areas import Box, Polygon
+from skypact.centre.output import PictureSender
+from skypact.centre.settings import OutputUser
+from skypact.core.text import callsign_to_text
+from skypact.core.units import DEGREE, FLIGHT_LEVEL
+from skypact.sensors.model import Sensor, make_sensor_table
+from skypact.tracks.model import Picture
+
+SENSORS = make_sensor_table(
+    [Sensor(name="one", kind="radar_3d", sac=1, sic=1, latitude_deg=50, longitude_deg=5)]
+)
+SPECS = {62: Cat_062_1_21, 65: Cat_065_1_6}
+Record = dict[str, object]
+
+
+class Listener:
+    """A user's system: takes what was sent to its port and reads it with libasterix."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+
+    @property
+    def port(self) -> int:
+        return int(self.socket.getsockname()[1])
+
+    def records(self) -> list[tuple[int, object]]:
+        """Category and record, in the order of arrival."""
+        found = []
+        while True:
+            try:
+                datagram = self.socket.recv(65_536)
+            except BlockingIOError:
+                return found
+            assert len(datagram) <= 1400
+            for block in RawDatablock.parse(Bits.from_bytes(datagram)):
+                category = block.get_category()
+                records = SPECS[category].cv_uap.parse(block.get_raw_records())
+                assert not isinstance(records, ValueError), records
+                found += [(category, record) for record in records]
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    opened = Listener()
+    yield opened
+    opened.socket.close()
+
+
+def send(listener: Listener, pictures: list[Picture], **options: object) -> list[list[tuple[int, object]]]:
+    """What arrived after each picture."""
+    user = OutputUser("tower", "127.0.0.1", listener.port, sac=25, sic=7, **{"period": 1.0, **options})  # type: ignore[arg-type]
+    sender = PictureSender((user,), SENSORS)
+    arrived = []
+    for picture in pictures:
+        sender.send(picture)
+        arrived.append(listener.records())
+    sender.close()
+    return arrived
+
+
+def code(record: object, *path: str) -> int:
+    content = record.get_item(path[0])  # type: ignore[attr-defined]
+    for name in path[1:]:
+        content = content.variation.get_item(name)
+    return int(content.as_uint())
+
+
+def quantity(record: object, unit: str, *path: str) -> float:
+    content = record.get_item(path[0])  # type: ignore[attr-defined]
+    for name in path[1:]:
+        content = content.variation.get_item(name)
+    return float(content.variation.content.as_quantity(unit))
+
+
+def numbers(arrived: list[tuple[int, object]], *, ended: bool = False) -> list[int]:
+    tracks = [record for category, record in arrived if category == 62]
+    return [code(record, "040") for record in tracks if _is_last(record) == ended]
+
+
+def _is_last(record: object) -> bool:
+    return bool(code(record, "080", "TSE")) if record.get_item("070") and _has_extent(record) else False  # type: ignore[attr-defined]
+
+
+def _has_extent(record: object) -> bool:
+    return record.get_item("080").variation.get_item("TSE") is not None  # type: ignore[attr-defined]
+
+
+def test_another_decoder_reads_each_field_of_a_track(listener):
+    (arrived,) = send(listener, [make_picture([17, 18])])
+    first, second = (record for category, record in arrived if category == 62)
+    assert (code(first, "010", "SAC"), code(first, "010", "SIC"), code(first, "015")) == (25, 7, 1)
+    assert code(first, "040") == 17
+    assert quantity(first, "s", "070") == TIME % 86_400
+    assert quantity(second, "°", "105", "LAT") == pytest.approx(50.1, abs=6e-6)
+    assert quantity(second, "°", "105", "LON") == pytest.approx(5.0, abs=6e-6)
+    assert quantity(first, "m/s", "185", "VX") == 120.0
+    assert quantity(first, "m/s", "185", "VY") == -80.0
+    assert code(first, "060", "MODE3A") == 0o1234
+    assert code(first, "380", "ADR") == 0x400011
+    assert callsign_to_text(code(first, "380", "ID")) == "TN17"
+    assert quantity(second, "FL", "136") == 101.0
+    assert quantity(first, "ft", "130") == pytest.approx(3000 / 0.3048, abs=3.2)
+    assert quantity(first, "ft/min", "220") == pytest.approx(984.25, abs=3.2)
+    assert quantity(first, "s", "290", "TRK") == 20.0
+    assert (quantity(first, "m", "500", "APC", "X"), quantity(first, "m", "500", "APC", "Y")) == (50.0, 40.0)
+    assert quantity(first, "m", "500", "COV") == 20.0
+    assert [code(record, "080", "TSB") for record in (first, second)] == [1, 1]
+    assert [code(record, "080", "CST") for record in (first, second)] == [0, 1]
+    assert code(first, "080", "MON") == 1
+    assert first.get_item("100") is None
+
+
+def test_each_picture_ends_with_service_status_and_end_of_batch(listener):
+    (arrived,) = send(listener, [make_picture([1])])
+    status, end = (record for category, record in arrived if category == 65)
+    assert [category for category, _ in arrived] == [62, 65, 65]
+    assert (code(status, "000"), code(end, "000")) == (1, 2)
+    assert (code(status, "040", "NOGO"), code(status, "040", "TSV")) == (0, 0)
+    assert code(end, "020") == 0
+    assert quantity(end, "s", "030") == TIME % 86_400
+    assert (code(end, "010", "SAC"), code(end, "015")) == (25, 1)
+
+
+def test_an_empty_picture_still_tells_that_the_service_lives(listener):
+    (arrived,) = send(listener, [make_picture([])])
+    assert [category for category, _ in arrived] == [65, 65]
+
+
+def test_the_end_of_a_track_is_sent_once_and_its_number_then_means_another_track(listener):
+    pictures = [
+        make_picture([1, 2], time=TIME),
+        make_picture([1], time=TIME + 1),
+        make_picture([1], time=TIME + 2),
+        make_picture([1, 2], time=TIME + 3, uid=[1, 99]),
+        make_picture([1, 2], time=TIME + 4, uid=[1, 100]),
+    ]
+    arrived = send(listener, pictures)
+    assert [numbers(part) for part in arrived] == [[1, 2], [1], [1], [1, 2], [1, 2]]
+    assert [numbers(part, ended=True) for part in arrived] == [[], [2], [], [], [2]]
+    begun = [
+        [
+            code(record, "040")
+            for category, record in part
+            if category == 62 and _has_extent(record) and code(record, "080", "TSB")
+        ]
+        for part in arrived
+    ]
+    assert begun == [[1, 2], [], [], [2], [2]]
+
+
+def test_a_user_gets_its_own_area_height_band_and_period(listener):
+    area = Box(49.0 * DEGREE, 4.0 * DEGREE, 51.0 * DEGREE, 6.0 * DEGREE)
+    options = {"area": area, "floor": 50 * FLIGHT_LEVEL, "ceiling": 200 * FLIGHT_LEVEL, "period": 4.0}
+    start = TIME // 4 * 4
+
+    def picture(second: int, longitude: float) -> Picture:
+        return make_picture(
+            [1, 2, 3, 4, 5],
+            time=start + second,
+            latitude_deg=[50, 52, 50, 50, 50],
+            longitude_deg=[longitude, 5, 5, 5, 7],
+            flight_level=[100, 100, 300, 10, 100],
+        )
+
+    arrived = send(listener, [picture(second, 5.0 if second < 4 else 6.5) for second in range(9)], **options)
+    assert [numbers(part) for part in arrived] == [[1], [], [], [], [], [], [], [], []]
+    assert [numbers(part, ended=True) for part in arrived][4] == [1]
+    assert [bool(part) for part in arrived] == [second % 4 == 0 for second in range(9)]
+
+
+def test_many_tracks_are_split_into_datagrams_that_fit_a_frame(listener):
+    (arrived,) = send(listener, [make_picture(list(range(1, 501)), latitude_deg=[50.0] * 500)])
+    assert numbers(arrived) == list(range(1, 501))
+
+
+def test_a_user_who_cannot_be_reached_holds_up_nobody(listener):
+    unreachable = OutputUser("nobody", "255.255.255.255", 9, period=1.0)
+    reached = OutputUser("tower", "127.0.0.1", listener.port, period=1.0)
+    sender = PictureSender((unreachable, reached), SENSORS)
+    sender.send(make_picture([1]))
+    sender.close()
+    assert numbers(listener.records()) == [1]
+    assert sender.datagrams == {"nobody": 0, "tower": 2}
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+def test_a_box_and_its_polygon_hold_the_same_places(crossing):
+    import numpy as np
+
+    west, east = (175.0, -170.0) if crossing else (-10.0, 5.0)
+    box = Box(-0.2, west * DEGREE, 0.3, east * DEGREE)
+    polygon = Polygon((-0.2, -0.2, 0.3, 0.3), tuple(value * DEGREE for value in (west, east, east, west)))
+    rng = np.random.default_rng(1)
+    latitude, longitude = rng.uniform(-0.4, 0.4, 500), rng.uniform(-np.pi, np.pi, 500)
+    inside = box.contains(latitude, longitude)
+    assert 0 < inside.sum() < 500
+    assert (polygon.contains(latitude, longitude) == inside).all()
