@@ -80,9 +80,8 @@ def near_pairs(
     truth: Truth, tracks: Tracks, truth_rows: NDArray[np.intp], track_rows: NDArray[np.intp]
 ) -> Pairs:
     """Every track within the gate of a target: horizontally, and in height where both have one."""
-    empty = np.zeros(0, dtype=np.int64)
     if not len(truth_rows) or not len(track_rows):
-        return Pairs(empty, empty, *(np.zeros(0) for _ in range(3)))
+        return _no_pairs()
     gates = truth.gate[truth.target[truth_rows]]
     targets = cKDTree(_on_ellipsoid(truth.latitude[truth_rows], truth.longitude[truth_rows]))
     positions = cKDTree(_on_ellipsoid(tracks.latitude[track_rows], tracks.longitude[track_rows]))
@@ -130,7 +129,7 @@ def _offset(
 def one_to_one(
     first: NDArray[np.int64], second: NDArray[np.int64], distance: Floats1, gate: Floats1
 ) -> NDArray[np.intp]:
-    """Which pairs belong to the assignment with the smallest sum of squares, a pair left out costing its gate's.
+    """Which pairs belong to the assignment of least squares, where who stays alone costs the gate's square.
 
     Pairs fall into clusters that share nobody; each is solved alone, most are a single pair.
 
@@ -191,7 +190,17 @@ def _hold(truth: Truth, tracks: Tracks, near: Pairs, owner_of_track: NDArray[np.
 
 
 def _join(parts: list[Pairs]) -> Pairs:
-    names = ("truth", "track", "east", "north", "distance")
     if not parts:
-        return Pairs(*(np.zeros(0, dtype=np.int64) for _ in range(2)), *(np.zeros(0) for _ in range(3)))
-    return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return _no_pairs()
+    return Pairs(
+        np.concatenate([part.truth for part in parts]),
+        np.concatenate([part.track for part in parts]),
+        np.concatenate([part.east for part in parts]),
+        np.concatenate([part.north for part in parts]),
+        np.concatenate([part.distance for part in parts]),
+    )
+
+
+def _no_pairs() -> Pairs:
+    nothing = np.zeros(0)
+    return Pairs(nothing.astype(np.int64), nothing.astype(np.int64), nothing, nothing, nothing)

@@ -4,6 +4,7 @@ Sources: P. Votruba and others, SIAP metrics implementation, 2001; A. S. Rahmath
 Garcia-Fernandez and L. Svensson, Generalized optimal sub-pattern assignment metric, 2017.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,7 @@ def _number_change_rate(truth: Truth, tracks: Tracks, owned: Pairs, period: floa
     target, number, begin, end = target[order], number[order], begin[order], end[order]
     changes = 0
     bounds = np.append(np.flatnonzero(np.append(True, np.diff(target) != 0)), len(target))
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         if (number[low:high] != number[low]).any():
             changes += _fewest_numbers(number[low:high], begin[low:high], end[low:high], period) - 1
     return _ratio(changes, seconds, 0.0)

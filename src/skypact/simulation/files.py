@@ -1,4 +1,4 @@
-"""A simulation as files: truth and plots as Parquet, the sensor table as TOML, the radars' ASTERIX as pcap."""
+"""A simulation as files: truth and plots as Parquet, sensor table as TOML, the radars' ASTERIX as pcap."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skypact.asterix.pcap import write_pcap
 from skypact.core.errors import BadInputError
 from skypact.core.parquet import named
 from skypact.core.units import DEGREE
 from skypact.plots.parquet import write_plots
 from skypact.sensors.model import SensorTable
+from skypact.simulation.messages import radar_messages
 from skypact.simulation.model import KINDS, Simulation
+
+FIRST_PORT = 8600  # UDP destination of the first radar; each has its own
 
 Progress = Callable[[str], None]  # name of the file that is written next
 
@@ -81,6 +85,9 @@ def write_simulation(
         progress("plots.parquet")
         write_plots(paths["plots.parquet"], simulation.plots, simulation.sensors)
         paths["sensors.toml"].write_text(sensors_text(simulation.sensors), encoding="utf-8")
+        progress("asterix.pcap")
+        messages = radar_messages(simulation)
+        write_pcap(paths["asterix.pcap"], messages.datagrams, ports=FIRST_PORT + messages.sensor)
     except OSError as error:
         raise BadInputError(error.strerror or "can't be written", str(folder)) from None
     return paths

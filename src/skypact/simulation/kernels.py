@@ -1,11 +1,21 @@
 """Antennas sweeping over flights: when each target is hit, where it is then, and who can see it."""
 
-from math import asin, atan2, floor, pi, sqrt
+from math import asin, atan2, pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from skypact.core.arrays import Bools1, Floats1, Floats2, Floats3, MutableFloats2, MutableInts2
+from skypact.core.arrays import (
+    Bools1,
+    Bytes1,
+    Floats1,
+    Floats2,
+    Floats3,
+    Ints1,
+    MutableBytes1,
+    MutableFloats2,
+    MutableInts2,
+)
 from skypact.core.geodesy import ecef_from_geodetic, enu_rotation
 from skypact.core.jit import kernel
 
@@ -48,7 +58,7 @@ def place_at(position: Floats3, velocity: Floats3, target: int, second: float) -
 
     Exact to centimetres for the strongest manoeuvre, as controls change on whole seconds only.
     """
-    step = min(max(int(floor(second)), 0), position.shape[1] - 2)
+    step = min(max(int(second), 0), position.shape[1] - 2)
     u = second - step
     h00, h10 = (1.0 + 2.0 * u) * (1.0 - u) ** 2, u * (1.0 - u) ** 2
     h01, h11 = u * u * (3.0 - 2.0 * u), u * u * (u - 1.0)
@@ -127,7 +137,7 @@ def sweep(
                 time = begin + azimuth / (2.0 * pi) * period
             if not is_near or time < max(born[target], 0.0) or time > min(died[target], last):
                 continue
-            target_height = height[target, int(floor(time + 0.5))]
+            target_height = height[target, int(time + 0.5)]
             if not can_see(site, distance, elevation, target_height):
                 continue
             if count == capacity:
@@ -204,3 +214,45 @@ def unresolved_with(
                 break
             early -= 1
     return owner
+
+
+@kernel
+def pack_blocks(
+    single: Bytes1,
+    offset: Ints1,
+    length: Ints1,
+    group: Ints1,
+    longest: int,
+    packed: MutableBytes1,
+    blocks: MutableInts2,
+) -> int:
+    """Put the records of neighbouring blocks of one group into common ASTERIX data blocks.
+
+    A block is its category, its length in two octets, and its records.
+
+    Args:
+        single: octets of blocks of one category. offset: (R,) first octet of each. length: (R,) octets.
+        group: (R,) only neighbours of one group go together. longest: octets of a common block.
+        packed: takes the common blocks; as long as `single` is enough.
+        blocks: (R, 3) takes first octet, octets and first row of each common block.
+
+    Returns:
+        How many common blocks there are.
+    """
+    count, end = 0, 0
+    for row in range(len(offset)):
+        body = length[row] - 3
+        joins = count > 0 and group[row] == group[row - 1] and blocks[count - 1, 1] + body <= longest
+        if not joins:
+            blocks[count, 0], blocks[count, 1], blocks[count, 2] = end, 3, row
+            packed[end] = single[offset[row]]
+            end += 3
+            count += 1
+        for octet in range(body):
+            packed[end + octet] = single[offset[row] + 3 + octet]
+        end += body
+        blocks[count - 1, 1] += body
+    for block in range(count):
+        packed[blocks[block, 0] + 1] = blocks[block, 1] // 256
+        packed[blocks[block, 0] + 2] = blocks[block, 1] % 256
+    return count

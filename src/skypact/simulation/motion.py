@@ -146,7 +146,8 @@ class _Flock:
 
     def _between(self, name: str, share: Floats1, rows: np.ndarray | slice = slice(None)) -> Floats1:
         bounds = self.parameters[name][rows]
-        return bounds[:, 0] + share * (bounds[:, 1] - bounds[:, 0])
+        drawn: Floats1 = bounds[:, 0] + share * (bounds[:, 1] - bounds[:, 0])
+        return drawn
 
     def choose_manoeuvres(self) -> None:
         """Draw the next manoeuvre of every target whose last one is over."""

@@ -1,11 +1,12 @@
 """One radar at work: from beams over targets to plots with noise, bias, merged echoes and clutter."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skypact.core.arrays import Floats1
+from skypact.core.arrays import Floats1, Floats2
 from skypact.core.geodesy import ecef_from_geodetic, enu_rotation, geodetic_from_ecef
 from skypact.core.units import DEGREE, FOOT, KILOMETRE
 from skypact.plots.model import NO_SQUAWK, PlotBatch, PlotFlag, make_plots
@@ -92,24 +93,32 @@ def observe(
     hits = hits[np.lexsort((hits[:, 4], hits[:, 1]))]
     real = _real_plots(radar, hits, targets, flights, height_minus_altitude, rng)
     false = _false_plots(radar, site, turns, duration, rng)
-    target, turn, time, beam, plots = (_join(a, b) for a, b in zip(real, false, strict=True))
-    sector = turn.astype(np.int64) * SECTORS + np.minimum(
-        (beam * (SECTORS / (2.0 * np.pi))).astype(np.int64), SECTORS - 1
+    time = np.concatenate([real.time, false.time])
+    turn = np.concatenate([real.turn, false.turn])
+    beam = np.concatenate([real.beam, false.beam]) * (SECTORS / (2.0 * np.pi))
+    columns = {name: np.concatenate([real.measured[name], false.measured[name]]) for name in real.measured}
+    columns["sensor"] = np.full(len(time), row)
+    columns["time"] = time + radar.bias.time_s
+    return Observed(
+        plots=make_plots(len(time), **columns),
+        target=np.concatenate([real.target, false.target]),
+        sector=turn * SECTORS + np.minimum(beam.astype(np.int64), SECTORS - 1),
+        turns=turns,
     )
-    plots["sensor"] = np.full(len(time), row)
-    plots["time"] = time + radar.bias.time_s
-    return Observed(make_plots(len(time), **plots), target, sector, turns)
 
 
-Columns = dict[str, NDArray]
-Sightings = tuple[NDArray[np.int64], Floats1, Floats1, Floats1, Columns]  # target, turn, time, beam, measured
+Columns = dict[str, NDArray[Any]]
 
 
-def _join(first: NDArray | Columns, second: NDArray | Columns) -> NDArray | Columns:
-    if isinstance(first, dict):
-        assert isinstance(second, dict)
-        return {name: np.concatenate([first[name], second[name]]) for name in first}
-    return np.concatenate([first, second])
+@dataclass(frozen=True, slots=True)
+class _Sightings:
+    """Detections of one radar in the order in which they were made up; one row per plot."""
+
+    target: NDArray[np.int64]  # (P,)
+    turn: NDArray[np.int64]  # (P,)
+    time: Floats1  # (P,) of detection, s of the run
+    beam: Floats1  # (P,) where the beam was then, rad
+    measured: Columns  # (P,) each: columns of the plots
 
 
 def _turns(period: float, jitter: float, duration: float, rng: np.random.Generator) -> Floats1:
@@ -120,9 +129,9 @@ def _turns(period: float, jitter: float, duration: float, rng: np.random.Generat
 
 
 def _real_plots(
-    radar: Radar, hits: NDArray, targets: Targets, flights: Flights,
+    radar: Radar, hits: Floats2, targets: Targets, flights: Flights,
     height_minus_altitude: float, rng: np.random.Generator,
-) -> Sightings:  # fmt: skip
+) -> _Sightings:  # fmt: skip
     target = hits[:, 0].astype(np.int64)
     count = len(target)
     noise = rng.standard_normal((4, count))
@@ -159,11 +168,11 @@ def _real_plots(
     measured = columns["elevation"] + noise[2] * radar.sigma_elevation_deg * DEGREE
     columns["elevation"] = measured if radar.kind == "radar_3d" else np.full(count, np.nan)
     kept = {name: values[keep] for name, values in columns.items()}
-    return target[keep], hits[keep, 1], hits[keep, 2], hits[keep, 4], kept
+    return _Sightings(target[keep], hits[keep, 1].astype(np.int64), hits[keep, 2], hits[keep, 4], kept)
 
 
 def _merge(
-    radar: Radar, hits: NDArray, is_selective: NDArray[np.bool_], columns: Columns
+    radar: Radar, hits: Floats2, is_selective: NDArray[np.bool_], columns: Columns
 ) -> NDArray[np.bool_]:
     """Melt detections in one resolution cell into the first of them; returns which rows remain.
 
@@ -199,7 +208,7 @@ def _merge(
 
 def _false_plots(
     radar: Radar, site: Site, turns: Floats1, duration: float, rng: np.random.Generator
-) -> Sightings:
+) -> _Sightings:
     lengths = np.diff(turns)
     turn = np.repeat(np.arange(len(lengths)), rng.poisson(radar.clutter_per_scan, len(lengths)))
     count = len(turn)
@@ -235,7 +244,8 @@ def _false_plots(
     }
     seen = (time >= 0.0) & (time <= duration)
     kept = {name: values[seen] for name, values in columns.items()}
-    return np.full(int(seen.sum()), FALSE_PLOT), turn[seen].astype(float), time[seen], azimuth[seen], kept
+    nobody = np.full(int(seen.sum()), FALSE_PLOT)
+    return _Sightings(nobody, turn[seen], time[seen], azimuth[seen], kept)
 
 
 def offset_site(latitude: float, longitude: float, east: float, north: float) -> tuple[float, float]:

@@ -155,13 +155,13 @@ def _cover(
 
 
 def _boundaries(turns: Floats1) -> Floats1:
-    """Times at which the beam passes from one sector to the next, s of the run; SECTORS a turn, and the end."""
+    """When the beam passes from one sector to the next, s of the run: SECTORS a turn, and the end."""
     turn = np.arange((len(turns) - 1) * SECTORS + 1) / SECTORS
     return np.interp(turn, np.arange(len(turns)), turns)
 
 
 def _boundary_arrivals(radar: Radar, turns: Floats1, begin: float, rng: np.random.Generator) -> Floats1:
-    """When what a radar sends at the end of each sector arrives, UTC s, in whole microseconds as pcap keeps them."""
+    """When what a radar sends at the end of each sector arrives, UTC s, in whole microseconds."""
     boundaries = _boundaries(turns)
     sent = begin + boundaries + radar.delay_s + rng.uniform(0.0, DELAY_JITTER, len(boundaries))
     return np.round(sent * 1e6) / 1e6
