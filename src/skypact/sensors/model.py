@@ -134,6 +134,15 @@ class SensorTable:
         }
 
     @cached_property
+    def editions(self) -> dict[tuple[int, int], dict[int, str]]:
+        """The ASTERIX edition of each category, of the sources for which the table chooses one."""
+        return {
+            (sensor.sac, sensor.sic): {int(category): name for category, name in sensor.edition.items()}
+            for sensor in self.sensors
+            if sensor.edition and sensor.sac is not None and sensor.sic is not None
+        }
+
+    @cached_property
     def kind(self) -> NDArray[np.int64]:
         """(S,) `SensorKind` of each sensor."""
         return np.array([sensor.sensor_kind for sensor in self.sensors], dtype=np.int64)
@@ -219,6 +228,11 @@ def make_sensor_table(
     for sensor in sensors:
         if sensor.kind.upper() not in SensorKind.__members__ or sensor.kind != sensor.kind.lower():
             raise BadInputError(f"unknown kind {sensor.kind!r} of {sensor.name}", where, f"one of {words}")
+        for category in sensor.edition:
+            if not category.isdecimal():
+                raise BadInputError(
+                    f"edition of {sensor.name} for {category!r}", where, 'write "021" = "0.26"'
+                )
         keys: list[Any] = [sensor.name]
         if sensor.sac is not None or sensor.sic is not None:
             keys.append((sensor.sac, sensor.sic))
