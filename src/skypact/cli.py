@@ -60,14 +60,16 @@ def bench(
 @app.command(epilog="Example: skypact simulate standard --out standard --seed 7")
 def simulate(
     scenario: Annotated[str, typer.Argument(help="Name of a preset, or a scenario's TOML file.")],
-    out: Annotated[Path, typer.Option(help="Folder for truth, plots, sensor table and ASTERIX.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for truth, plots, sensor table, ASTERIX.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 1,
+    to: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Send the ASTERIX live.")] = None,
+    speed: Annotated[float, typer.Option(min=0.01, help="Seconds of the run sent in a second.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Play an invented world: who flew, and what the radars made of it."""
     from skypact.simulation.command import simulate_command
 
-    simulate_command(scenario, out, seed, as_json)
+    simulate_command(scenario, out, seed, to, speed, as_json)
 
 
 @app.command(epilog="Example: skypact evaluate tracks.parquet --truth standard/truth.parquet")

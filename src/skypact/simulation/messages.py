@@ -73,7 +73,7 @@ def _sources(sensors: SensorTable, rows: NDArray[np.int32]) -> dict[str, NDArray
 
 
 def _target_reports(plots: PlotBatch, sensors: SensorTable) -> dict[str, NDArray]:
-    """Columns of CAT048; I048/110, height above the sea, stands for elevation and takes it for the ellipsoid."""
+    """Columns of CAT048; I048/110 stands for elevation, the sea's level being that of the ellipsoid."""
     kind = sensors.kind[plots.sensor]
     has_squawk, has_address = plots.squawk != NO_SQUAWK, plots.address != NO_ADDRESS
     type_of_report = np.select(
