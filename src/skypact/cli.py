@@ -57,6 +57,28 @@ def bench(
         Console().print(figures_table(name, measured))
 
 
+@app.command(epilog="Example: skypact track monday.pcap --sensors sensors.toml --out tracks.parquet")
+def track(
+    paths: Annotated[list[Path], typer.Argument(help="ASTERIX recordings, plots files, simulated folders.")],
+    out: Annotated[Path, typer.Option(help="Tracks file to write: a row per track and picture.")],
+    sensors: Annotated[
+        Path | None, typer.Option(help="Sensor table; without it, sensors.toml beside the recording.")
+    ] = None,
+    period: Annotated[float, typer.Option(min=0.1, help="Seconds between pictures.")] = 1.0,
+    plots_out: Annotated[Path | None, typer.Option(help="Write the plots with their outcomes here.")] = None,
+    date: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="UTC day of the first record.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Track recorded plots offline, exactly as a live centre would."""
+    from skypact.centre.tracking import track_command
+    from skypact.core.clock import parse_day
+
+    first_day = parse_day(date) if date is not None else None
+    raise typer.Exit(track_command(paths, sensors, out, period, plots_out, first_day, as_json))
+
+
 @app.command(epilog="Example: skypact simulate standard --out standard --seed 7")
 def simulate(
     scenario: Annotated[str, typer.Argument(help="Name of a preset, or a scenario's TOML file.")],

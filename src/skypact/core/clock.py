@@ -5,7 +5,22 @@ import heapq
 import itertools
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
+
+from skypact.core.errors import BadInputError
+
+
+def parse_day(text: str) -> float:
+    """The UTC midnight at which a day written as YYYY-MM-DD begins, s since 1970.
+
+    Raises:
+        BadInputError: that is no such day.
+    """
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise BadInputError("no day", text, "write it as YYYY-MM-DD") from None
 
 
 class Clock(Protocol):
