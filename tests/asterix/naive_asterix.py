@@ -4,7 +4,7 @@ from skypact.asterix import kernels
 from skypact.asterix.tables import item_structures
 
 
-class Fault(Exception):
+class FaultError(Exception):
     def __init__(self, number):
         super().__init__(number)
         self.number = number
@@ -16,7 +16,7 @@ class Reader:
 
     def take(self, count, fault=kernels.TRUNCATED):
         if self.position + count > self.end:
-            raise Fault(fault)
+            raise FaultError(fault)
         octets = self.data[self.position : self.position + count]
         self.position += count
         return octets
@@ -30,7 +30,7 @@ def read_presence(reader, slots, endless, too_long):
         if not octets[-1] & 1:
             break
         if len(octets) * 7 >= len(slots) and reader.position < reader.end:
-            raise Fault(too_long)
+            raise FaultError(too_long)
     bits = "".join(f"{octet:08b}"[:7] for octet in octets)
     return [number for number, bit in enumerate(bits) if bit == "1"]
 
@@ -71,7 +71,7 @@ class Decoder:
             start = reader.position
             try:
                 record, extensions, items = self.read_record(reader)
-            except Fault as fault:
+            except FaultError as fault:
                 return records, empty, unknown, (fault.number, start)
             unknown += extensions
             if items:
@@ -95,24 +95,24 @@ class Decoder:
         if self.uap is not None:
             return self.uap[number] if number < len(self.uap) else "-"
         names = {uap[number] if number < len(uap) else "-" for uap in self.uaps}
-        if len(names) > 1 or names == {"-"}:
-            raise Fault(kernels.NO_VARIATION)
+        if len(names) > 1:
+            raise FaultError(kernels.NO_VARIATION)
         return names.pop()
 
     def read_slot(self, reader, start, number, in_sequence):
         name = self.slot_name(number)
         if name == "rfs":
             if in_sequence:
-                raise Fault(kernels.BAD_SEQUENCE)
+                raise FaultError(kernels.BAD_SEQUENCE)
             for _ in range(reader.take(1)[0]):
                 (field,) = reader.take(1)
                 longest = max(len(uap) for uap in self.uaps)
                 if not 1 <= field <= longest + -longest % 7:
-                    raise Fault(kernels.BAD_SEQUENCE)
+                    raise FaultError(kernels.BAD_SEQUENCE)
                 self.read_slot(reader, start, field - 1, in_sequence=True)
             return
         if name not in self.items:
-            raise Fault(kernels.SPARE_ITEM)
+            raise FaultError(kernels.SPARE_ITEM)
         begin = reader.position
         self.read_structure(reader, start, name, self.items[name])
         if name == self.switch:
@@ -148,7 +148,7 @@ class Decoder:
         elif "explicit" in structure:
             (length,) = reader.take(1)
             if length == 0:
-                raise Fault(kernels.LENGTH_ZERO)
+                raise FaultError(kernels.LENGTH_ZERO)
             position = reader.position
             reader.take(length - 1)
             self.record[f"{name}/position"], self.record[f"{name}/length"] = position - start, length - 1
@@ -157,7 +157,7 @@ class Decoder:
             slots = subs + [None] * (-len(subs) % 7)
             for number in read_presence(reader, slots, kernels.TRUNCATED, kernels.SPARE_SUBITEM):
                 if slots[number] is None:
-                    raise Fault(kernels.SPARE_SUBITEM)
+                    raise FaultError(kernels.SPARE_SUBITEM)
                 sub, inner = slots[number]
                 self.read_structure(reader, start, f"{name}/{sub}", inner)
 

@@ -74,7 +74,7 @@ def decode_datagrams(
     decoded.blocks = len(blocks.begin)
     if not decoded.blocks:
         return decoded
-    for category, edition, chosen in _edition_groups(blocks, choice or {}):
+    for category, edition, chosen in _edition_groups(blocks, {} if choice is None else choice):
         some = blocks.take(chosen)
         if edition not in editions(category):
             decoded.skipped[category] = decoded.skipped.get(category, 0) + len(some.begin)
