@@ -1,15 +1,19 @@
 """What `skypact evaluate` does."""
 
+import math
 from pathlib import Path
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
+from skypact.core.errors import BadInputError
 from skypact.evaluation.matching import match
-from skypact.evaluation.model import Scores
+from skypact.evaluation.model import Matching, Scores, Tracks, Truth
 from skypact.evaluation.read import read_tracks, read_truth
+from skypact.evaluation.report import ReportRow, report_page
 from skypact.evaluation.scores import score_matching
 
 _ROWS = (
@@ -32,35 +36,73 @@ _ROWS = (
 )
 
 
-def evaluate_command(tracks_path: Path, truth_path: Path, as_json: bool, html: Path | None) -> None:
-    """Score a tracks file against a truth file; the figures go to stdout, a page to `html`.
+_GOSPA_ROWS = (
+    ("total", "GOSPA", "m", "per target; p 2, alpha 2, cut-off at the gate"),
+    ("localisation", "  localisation", "m²", "per target"),
+    ("missed", "  missed", "m²", "per target"),
+    ("false", "  false", "m²", "per target"),
+)
+# Of tracks that nobody owns, nothing says which kind of target they took for one.
+_ONLY_OF_ALL = {"spuriousness", "spuriousness_clutter", "spuriousness_ended", "swaps_per_hour", "tracks"}
+
+
+def evaluate_command(tracks_path: Path, truth_path: Path, as_json: bool, page: Path | None) -> None:
+    """Score a tracks file against a truth file; the figures go to stdout, a page with drawings to `page`.
 
     Raises:
         BadInputError: a file can't be read, lacks a column, or the page can't be written.
     """
-    truth, tracks = read_truth(truth_path), read_tracks(tracks_path)
-    matching = match(truth, tracks)
+    with Console(stderr=True).status("reading"):
+        truth, tracks = read_truth(truth_path), read_tracks(tracks_path)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("matching tracks and targets")
+        matching = match(truth, tracks, lambda done, total: bar.update(task, completed=done, total=total))
     scores = score_matching(truth, tracks, matching)
+    columns, rows = score_rows(truth, tracks, matching, scores)
+    if page is not None:
+        title = f"{tracks_path.name} against {truth_path.name}"
+        try:
+            page.write_text(
+                report_page(title, columns, rows, truth, tracks, matching, scores), encoding="utf-8"
+            )
+        except OSError as error:
+            raise BadInputError(error.strerror or "can't be written", str(page)) from None
     if as_json:
         typer.echo(msgspec.json.encode(scores))
         return
-    Console().print(scores_table(scores))
+    table = Table("figure", show_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
+    for row in rows:
+        table.add_row(row.title, *row.values, row.unit)
+    Console().print(table)
 
 
-def scores_table(scores: Scores) -> Table:
-    """The scores as people read them."""
-    table = Table("figure", "value", "unit", "what it says", show_edge=False)
+def score_rows(
+    truth: Truth, tracks: Tracks, matching: Matching, scores: Scores
+) -> tuple[list[str], list[ReportRow]]:
+    """The scores as people read them: of all targets, and of each kind where there are several."""
+    columns, sets = ["all"], [scores]
+    present = [number for number in range(len(truth.kinds)) if (truth.kind == number).any()]
+    if len(present) > 1:
+        for number in present:
+            columns.append(truth.kinds[number])
+            sets.append(score_matching(truth, tracks, matching, truth.kind == number))
+    rows = []
     for name, title, unit, meaning in _ROWS:
-        table.add_row(title, _figure(getattr(scores, name)), unit, meaning)
-    table.add_row("GOSPA", _figure(scores.gospa.total), "m", "per target; p 2, alpha 2, cut-off at the gate")
-    for name in ("localisation", "missed", "false"):
-        table.add_row(f"  {name}", _figure(getattr(scores.gospa, name)), "m²", "per target")
-    return table
+        shown = sets[:1] if name in _ONLY_OF_ALL else sets
+        values = [_figure(getattr(one, name)) for one in shown]
+        rows.append(ReportRow(title, values + [""] * (len(sets) - len(shown)), unit, meaning))
+    for name, title, unit, meaning in _GOSPA_ROWS:
+        values = [_figure(getattr(scores.gospa, name))] + [""] * (len(sets) - 1)
+        rows.append(ReportRow(title, values, unit, meaning))
+    return columns, rows
 
 
 def _figure(value: float) -> str:
     if isinstance(value, int):
         return str(value)
-    if value != value:
+    if math.isnan(value):
         return "-"
     return f"{value:.4f}" if abs(value) < 10.0 else f"{value:,.1f}"

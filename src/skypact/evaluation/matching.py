@@ -1,6 +1,6 @@
 """Decides at each second which track follows which target, by rules fixed before any score is taken."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,11 @@ from skypact.evaluation.model import NOBODY, Matching, Pairs, Tracks, Truth
 KEEPING_SHARE = 0.5
 
 
-def match(truth: Truth, tracks: Tracks) -> Matching:
-    """Match all pictures with the truth of the same seconds."""
+Progress = Callable[[int, int], None]  # seconds done, seconds in all
+
+
+def match(truth: Truth, tracks: Tracks, progress: Progress = lambda done, total: None) -> Matching:
+    """Match all pictures with the truth of the same seconds; `progress` is told how far it is."""
     owner_of_track = np.full(len(tracks.names), NOBODY, dtype=np.int64)
     last_owner = np.full(len(tracks.names), NOBODY, dtype=np.int64)
     is_ended = np.zeros(len(tracks), dtype=np.bool_)
@@ -28,7 +31,9 @@ def match(truth: Truth, tracks: Tracks) -> Matching:
     best: list[Pairs] = []
     swaps = 0
     period = picture_period(tracks)
-    for truth_rows, track_rows in _seconds(truth, tracks, period):
+    seconds = _seconds(truth, tracks, period)
+    for done, (truth_rows, track_rows) in enumerate(seconds):
+        progress(done, len(seconds))
         near = near_pairs(truth, tracks, truth_rows, track_rows)
         best.append(
             near.take(one_to_one(near.truth, near.track, near.distance, truth.gate[truth.target[near.truth]]))
@@ -64,16 +69,15 @@ def scored_rows(truth: Truth, tracks: Tracks, period: float) -> NDArray[np.bool_
     return np.asarray(np.abs(phase - np.round(phase)) * period < 1e-3)
 
 
-def _seconds(
-    truth: Truth, tracks: Tracks, period: float
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def _seconds(truth: Truth, tracks: Tracks, period: float) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Rows of the truth and of the tracks at each scored second."""
     rows = np.flatnonzero(scored_rows(truth, tracks, period))
     times, starts = np.unique(truth.time[rows], return_index=True)
     ends = np.append(starts[1:], len(rows))
     first = np.searchsorted(tracks.time, times - 1e-3)
     last = np.searchsorted(tracks.time, times + 1e-3)
-    for start, end, low, high in zip(starts, ends, first, last, strict=True):
-        yield rows[start:end], np.arange(low, high)
+    bounds = zip(starts, ends, first, last, strict=True)
+    return [(rows[start:end], np.arange(low, high)) for start, end, low, high in bounds]
 
 
 def near_pairs(

@@ -20,6 +20,7 @@ from skypact.simulation.model import (
     Flights,
     Targets,
 )
+from skypact.simulation.motion import EMERGENCY_CODES
 from skypact.simulation.scenario import Radar
 
 PRIMARY_KINDS = ("psr", "radar", "radar_3d")
@@ -98,6 +99,9 @@ def observe(
     beam = np.concatenate([real.beam, false.beam]) * (SECTORS / (2.0 * np.pi))
     columns = {name: np.concatenate([real.measured[name], false.measured[name]]) for name in real.measured}
     columns["sensor"] = np.full(len(time), row)
+    is_clear = (columns["flags"] & int(PlotFlag.GARBLED)) == 0
+    is_emergency = is_clear & np.isin(columns["squawk"], EMERGENCY_CODES)
+    columns["flags"][is_emergency] |= int(PlotFlag.EMERGENCY)
     columns["time"] = time + radar.bias.time_s
     return Observed(
         plots=make_plots(len(time), **columns),
