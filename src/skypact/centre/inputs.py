@@ -43,7 +43,8 @@ def read_recorded_plots(paths: Sequence[Path], sensors: SensorTable, first_day: 
     """The plots of all files together.
 
     Args:
-        paths: ASTERIX recordings, plots files, or folders with `plots.parquet`. sensors: whose plots are wanted.
+        paths: ASTERIX recordings, plots files, or folders with `plots.parquet`.
+        sensors: whose plots are wanted.
         first_day: UTC s since 1970 of the day of the first record, for files that tell no date.
 
     Raises:

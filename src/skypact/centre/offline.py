@@ -98,6 +98,12 @@ class PlotFates:
         """Plots by outcome, in the words of plots files."""
         return {kind.name.lower(): int((self._outcome == kind).sum()) for kind in Outcome}
 
+    def track_index(self) -> NDArray[np.int64]:
+        """(P,) a number for the track that each plot started or updated; -1 where it fed none."""
+        fed = (self._outcome == Outcome.UPDATED) | (self._outcome == Outcome.STARTED)
+        _, index = np.unique(self._uid, axis=0, return_inverse=True)
+        return np.where(fed, index.ravel(), -1)
+
     def append_to(self, table: pa.Table) -> pa.Table:
         """The plots' table with `outcome, track, uid, reason`."""
         uids = pa.array(uid_texts(self._uid), type=pa.string(), mask=(self._uid == 0).all(axis=1))
