@@ -107,6 +107,103 @@ def evaluate(
     evaluate_command(tracks, truth, as_json, html)
 
 
+@app.command(epilog="Example: skypact run centre.toml")
+def run(
+    config: Annotated[Path, typer.Argument(help="The centre's configuration (docs/configuration.md).")],
+) -> None:
+    """Run one centre: radar data in by UDP, the live picture on a web page and out to other systems."""
+    from skypact.config import read_config
+
+    settings = read_config(config)
+    from skypact.centre.command import run_centre
+
+    run_centre(settings)
+
+
+@app.command(epilog="Example: skypact demo")
+def demo(
+    scenario: Annotated[str, typer.Option(help="Name of a preset, or a scenario's TOML file.")] = "standard",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Of the web page; 0 takes a free one.")] = 8000,
+    for_seconds: Annotated[float | None, typer.Option("--for", min=0.1, help="End after so long.")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
+) -> None:
+    """Show a centre that simulated radars feed with real ASTERIX over UDP."""
+    from skypact.centre.command import demo_command
+
+    demo_command(scenario, port, for_seconds, headless)
+
+
+@app.command(epilog="Example: skypact replay monday.pcap --sensors sensors.toml --speed 4")
+def replay(
+    recording: Annotated[Path, typer.Argument(help="ASTERIX recording, or a simulated folder.")],
+    sensors: Annotated[
+        Path | None, typer.Option(help="Sensor table; without it, the folder's or what the recording tells.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Of the web page; 0 takes a free one.")] = 8000,
+    to: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Send the datagrams there, with no page.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.01, help="Seconds of it played in a second.")] = 1.0,
+    at: Annotated[
+        str | None, typer.Option(metavar="SECONDS|HH:MM:SS", help="Begin there: from the start, or in UTC.")
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="UTC day of the first record.")
+    ] = None,
+) -> None:
+    """Play a recording through the tracker onto a page, or as UDP to another system."""
+    from skypact.centre.command import replay_command
+    from skypact.core.clock import parse_day
+
+    replay_command(recording, sensors, port, to, speed, at, parse_day(date) if date is not None else None)
+
+
+@app.command(epilog="Example: skypact decode radar.pcap tracks.ff --summary --json")
+def decode(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="ASTERIX recordings of any framing.")
+    ],
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Counts and errors; the default without --lines.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Print every record in full, a JSON line each.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write one Parquet file a category to this folder.")
+    ] = None,
+    plots: Annotated[Path | None, typer.Option(help="Write the plots to this Parquet file.")] = None,
+    edition: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SAC/SIC=CAT:ED", help="Edition of a source, as in 0/5=021:0.26; repeatable."),
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM-DD", help="UTC day of the first record, for files without a date."),
+    ] = None,
+) -> None:
+    """Say what ASTERIX recordings hold: framing, records, sources, times, errors.
+
+    Exit code 1 when any error was counted, 2 when a file can't be read as ASTERIX.
+    """
+    from rich.console import Console
+
+    from skypact.centre.decoding import DecodeRequest, decode_command, parse_day, parse_editions
+
+    request = DecodeRequest(
+        paths=paths,
+        choice=parse_editions(edition or []),
+        first_day=None if date is None else parse_day(date),
+        as_json=as_json,
+        as_lines=lines,
+        wants_summary=summary,
+        out=out,
+        plots=plots,
+    )
+    raise typer.Exit(decode_command(request, Console(), Console(stderr=True)))
+
+
 def main() -> None:
     """Run the command line; expected trouble becomes one line on stderr and exit code 2."""
     try:
