@@ -1,0 +1,289 @@
+/** The page's state: what came from the centre, what the crew chose, and what follows from both. */
+import type { Site } from "./basemap";
+import { fromHash, noFilters, toHash, visibleRows, type Camera, type Filters } from "./filters";
+import type { Frame } from "./frame";
+import { findGraphics, type Graphics } from "./graphics";
+import type { LabelMode } from "./labelcanvas";
+import { MapView } from "./mapview";
+import { PictureStore } from "./picture";
+import { connect, type CentreEvent, type SensorHealth, type Streams } from "./stream";
+
+export const STALE_AFTER = 3; // s without a frame
+export const LOST_AFTER = 10; // s
+const NOT_NOW = 10; // s between picture and clock beyond which the picture is not of now
+const VECTOR_MINUTES = [0, 1, 2, 5];
+const LABEL_MODES: LabelMode[] = ["full", "short", "none"];
+const TIMINGS_KEPT = 240;
+
+export type Liveness = "waiting" | "live" | "stale" | "lost";
+
+export interface Centre {
+  name: string;
+  version: string;
+  latitude_deg: number;
+  longitude_deg: number;
+  time: number;
+  sensor_names: string[];
+  history_period: number;
+}
+
+export interface SensorRow {
+  name: string;
+  kind: string;
+  latitude_deg?: number | null;
+  longitude_deg?: number | null;
+  range_max?: number | null;
+  health: SensorHealth | null;
+}
+
+export interface UpdateTiming {
+  total: number;
+  layers: number;
+  labels: number;
+}
+
+export class App {
+  readonly store = new PictureStore();
+  readonly graphics: Graphics = findGraphics();
+  map: MapView | null = null;
+
+  /** Rises with each change of the picture or of what is shown of it. */
+  tick = $state(0);
+  sequence = $state(0);
+  trackCount = $state(0);
+  pictureTime = $state(0);
+  liveness = $state<Liveness>("waiting");
+  /** Seconds since the last frame came. */
+  silence = $state(0);
+  /** The centre's clock, UTC s since 1970. */
+  now = $state(Date.now() / 1000);
+
+  centre = $state.raw<Centre | null>(null);
+  sensors = $state.raw<SensorRow[]>([]);
+  rows = $state.raw<Uint32Array>(new Uint32Array(0));
+  labelsShown = $state(0);
+  labelsWanted = $state(0);
+  cursor = $state.raw<{ longitude: number; latitude: number } | null>(null);
+
+  selected = $state<number | null>(null);
+  filters = $state<Filters>(noFilters());
+  labelMode = $state<LabelMode>("full");
+  vectorMinutes = $state(2);
+  showTrails = $state(true);
+  isFollowing = $state(false);
+  isHelpOpen = $state(false);
+  failure = $state("");
+
+  isNow = $derived(Math.abs(this.now - this.silence - this.pictureTime) < NOT_NOW);
+  sensorsFresh = $derived(this.sensors.filter((sensor) => sensor.health?.state === "fresh").length);
+
+  readonly timings: UpdateTiming[] = [];
+  private selectedUid: string | null = null;
+  private clockOffset = 0; // s that the centre's clock is ahead of the browser's
+  private lastFrame = performance.now();
+  private hasPicture = false;
+  private streams: Streams | null = null;
+  private timer = 0;
+
+  constructor() {
+    const restored = fromHash(location.hash);
+    this.filters = restored.filters;
+    this.selected = restored.selected;
+  }
+
+  async start(container: HTMLElement, canvas: HTMLCanvasElement): Promise<void> {
+    this.timer = window.setInterval(() => this.watchClock(), 200);
+    this.streams = connect(
+      (frame) => this.takeFrame(frame),
+      (event) => this.takeEvent(event),
+    );
+    const centre = await this.askCentre();
+    if (this.graphics === "none") {
+      this.failure = "This browser has no WebGL: the map can't be drawn. The track table works.";
+      return;
+    }
+    const home = { longitude: centre?.longitude_deg ?? 0, latitude: centre?.latitude_deg ?? 0, zoom: 6 };
+    this.map = new MapView(container, canvas, this.store, fromHash(location.hash).camera ?? home, {
+      pick: (number) => this.select(number),
+      cursor: (position) => (this.cursor = position),
+      moved: (_, byHand) => {
+        if (byHand) this.isFollowing = false;
+        this.rememberView();
+      },
+      labelled: (shown, inView) => {
+        this.labelsShown = shown;
+        this.labelsWanted = inView;
+      },
+    });
+    this.showSites();
+    this.refresh();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+    this.streams?.stop();
+    this.map?.destroy();
+  }
+
+  select(number: number | null): void {
+    this.selected = number;
+    this.selectedUid = number === null ? null : (this.store.names.get(number)?.uid ?? null);
+    if (number === null) this.isFollowing = false;
+    this.refresh();
+    this.rememberView();
+  }
+
+  /** Select the next (or with -1 the previous) of `numbers`, the order of the table. */
+  selectNext(numbers: number[], step: number): void {
+    if (numbers.length === 0) return;
+    const at = this.selected === null ? -1 : numbers.indexOf(this.selected);
+    const next = at < 0 ? (step > 0 ? 0 : numbers.length - 1) : (at + step + numbers.length) % numbers.length;
+    this.select(numbers[next]);
+  }
+
+  setFilters(filters: Filters): void {
+    this.filters = filters;
+    this.refresh();
+    this.rememberView();
+  }
+
+  nextLabelMode(): void {
+    this.labelMode = LABEL_MODES[(LABEL_MODES.indexOf(this.labelMode) + 1) % LABEL_MODES.length];
+    this.refresh();
+  }
+
+  nextVector(): void {
+    this.vectorMinutes = VECTOR_MINUTES[(VECTOR_MINUTES.indexOf(this.vectorMinutes) + 1) % VECTOR_MINUTES.length];
+    this.refresh();
+  }
+
+  toggleTrails(): void {
+    this.showTrails = !this.showTrails;
+    this.refresh();
+  }
+
+  toggleFollow(): void {
+    this.isFollowing = !this.isFollowing && this.selected !== null;
+    this.refresh();
+  }
+
+  centreOn(number: number): void {
+    this.map?.centreOn(number);
+  }
+
+  /** Work out what is shown and draw it. */
+  refresh(): void {
+    this.rows = visibleRows(this.store, this.filters, this.selected);
+    this.tick++;
+    if (this.isFollowing && this.selected !== null) this.map?.centreOn(this.selected);
+    this.map?.update({
+      rows: this.rows,
+      selected: this.selected,
+      labels: this.labelMode,
+      vectorMinutes: this.vectorMinutes,
+      showTrails: this.showTrails,
+    });
+  }
+
+  private takeFrame(frame: Frame): void {
+    const begun = performance.now();
+    const isNew = this.store.apply(frame);
+    if (!isNew) return;
+    if (frame.sequence === this.sequence && frame.time === this.pictureTime && this.hasPicture) {
+      // The same picture, sent again after reconnecting: it is no sign of life of the tracker.
+      this.refresh();
+      return;
+    }
+    this.hasPicture = true;
+    this.lastFrame = begun;
+    this.sequence = frame.sequence;
+    this.pictureTime = frame.time;
+    this.trackCount = frame.count;
+    this.watchClock();
+    this.refresh();
+    const timing = this.map?.timing ?? { layers: 0, labels: 0 };
+    this.timings.push({ total: performance.now() - begun, ...timing });
+    if (this.timings.length > TIMINGS_KEPT) this.timings.shift();
+  }
+
+  private takeEvent(event: CentreEvent): void {
+    if (event.kind === "snapshot") {
+      this.store.setNames(event.data.tracks);
+      this.takeHealth(event.data.sensors);
+      void this.askCentre();
+    } else if (event.kind === "tracks") {
+      this.store.changeNames(event.data);
+    } else {
+      this.takeHealth(event.data);
+      return;
+    }
+    this.keepSelection();
+    this.refresh();
+  }
+
+  /** A selection is of one aircraft: another that gets its number later is not selected. */
+  private keepSelection(): void {
+    if (this.selected === null) return;
+    const uid = this.store.names.get(this.selected)?.uid ?? null;
+    if (uid !== null && this.selectedUid === null) this.selectedUid = uid;
+    else if (uid !== null && uid !== this.selectedUid) this.select(null);
+  }
+
+  private takeHealth(health: SensorHealth[]): void {
+    const byName = new Map(health.map((sensor) => [sensor.name, sensor]));
+    const known = new Set(this.sensors.map((sensor) => sensor.name));
+    this.sensors = [
+      ...this.sensors.map((sensor) => ({ ...sensor, health: byName.get(sensor.name) ?? sensor.health })),
+      ...health
+        .filter((sensor) => !known.has(sensor.name))
+        .map((sensor) => ({ name: sensor.name, kind: sensor.kind, health: sensor })),
+    ];
+    this.showSites();
+  }
+
+  private async askCentre(): Promise<Centre | null> {
+    try {
+      const begun = Date.now() / 1000;
+      const [centre, sensors] = await Promise.all([
+        fetch("/api/centre").then((answer) => answer.json() as Promise<Centre>),
+        fetch("/api/sensors").then((answer) => answer.json() as Promise<(SensorRow & SensorHealth)[]>),
+      ]);
+      this.clockOffset = centre.time - (begun + Date.now() / 1000) / 2;
+      this.store.trailPeriod = centre.history_period;
+      this.sensors = sensors.map((sensor) => ({ ...sensor, health: sensor.state ? sensor : null }));
+      this.centre = centre;
+      this.showSites();
+      return centre;
+    } catch {
+      return null; // the streams go on trying, and each snapshot asks again
+    }
+  }
+
+  private showSites(): void {
+    const sites: Site[] = [];
+    for (const sensor of this.sensors) {
+      if (sensor.latitude_deg == null || sensor.longitude_deg == null) continue;
+      sites.push({
+        name: sensor.name,
+        longitude: sensor.longitude_deg,
+        latitude: sensor.latitude_deg,
+        range: sensor.range_max ?? null,
+        state: sensor.health?.state ?? "",
+      });
+    }
+    this.map?.showSites(sites);
+  }
+
+  private watchClock(): void {
+    this.now = Date.now() / 1000 + this.clockOffset;
+    this.silence = (performance.now() - this.lastFrame) / 1000;
+    if (this.silence > LOST_AFTER) this.liveness = "lost";
+    else if (this.silence > STALE_AFTER) this.liveness = this.hasPicture ? "stale" : "waiting";
+    else this.liveness = this.hasPicture ? "live" : "waiting";
+  }
+
+  private rememberView(): void {
+    const camera: Camera | undefined = this.map?.camera();
+    if (camera) history.replaceState(null, "", toHash(camera, this.filters, this.selected));
+  }
+}

@@ -1,0 +1,119 @@
+/** The tracks as deck.gl layers fed with typed arrays: trails, speed vectors and symbols. */
+import type { Layer } from "@deck.gl/core";
+import { IconLayer, LineLayer, ScatterplotLayer } from "@deck.gl/layers";
+import { isEmergency, isOld } from "./filters";
+import { COASTING, SINGLE_SENSOR, headingOf, latitudeOf, longitudeOf, speedOf, type Frame } from "./frame";
+import type { PictureStore } from "./picture";
+import { TRAIL_DOTS } from "./picture";
+import { SYMBOL_SIZE, type SymbolAtlas, type SymbolState } from "./symbols";
+
+const METRES_PER_DEGREE = 111_195; // of latitude, mean
+const UNKNOWN: [number, number, number] = [255, 232, 115];
+
+export interface LayerChoice {
+  vectorMinutes: number;
+  showTrails: boolean;
+}
+
+const stateOf = (frame: Frame, row: number): SymbolState => {
+  if (isEmergency(frame, row)) return "emergency";
+  if (isOld(frame, row)) return "old";
+  const flags = frame.flags[row];
+  if (flags & COASTING) return "coasting";
+  return flags & SINGLE_SENSOR ? "single" : "solid";
+};
+
+export function trackLayers(
+  store: PictureStore,
+  rows: Uint32Array,
+  choice: LayerChoice,
+  atlas: SymbolAtlas | null,
+): Layer[] {
+  const frame = store.frame;
+  if (!frame) return [];
+  const positions = new Float64Array(rows.length * 2);
+  rows.forEach((row, index) => {
+    positions[2 * index] = longitudeOf(frame, row);
+    positions[2 * index + 1] = latitudeOf(frame, row);
+  });
+  const layers: Layer[] = [];
+  if (choice.showTrails) layers.push(trailLayer(store, frame, rows));
+  if (choice.vectorMinutes > 0) layers.push(vectorLayer(frame, rows, positions, choice.vectorMinutes));
+  layers.push(atlas ? symbolLayer(frame, rows, positions, atlas) : dotLayer(rows, positions));
+  return layers;
+}
+
+function trailLayer(store: PictureStore, frame: Frame, rows: Uint32Array): Layer {
+  const positions = new Float64Array(rows.length * TRAIL_DOTS * 2);
+  const colours = new Uint8Array(rows.length * TRAIL_DOTS * 4);
+  let count = 0;
+  for (const row of rows) {
+    store.eachDot(frame.number[row], (longitude, latitude, step) => {
+      positions[2 * count] = longitude;
+      positions[2 * count + 1] = latitude;
+      colours.set([...UNKNOWN, 60 + 25 * step], 4 * count);
+      count++;
+    });
+  }
+  return new ScatterplotLayer({
+    id: "trails",
+    data: {
+      length: count,
+      attributes: {
+        getPosition: { value: positions.subarray(0, 2 * count), size: 2 },
+        getFillColor: { value: colours.subarray(0, 4 * count), size: 4 },
+      },
+    },
+    getRadius: 1.4,
+    radiusUnits: "pixels",
+  });
+}
+
+function vectorLayer(frame: Frame, rows: Uint32Array, positions: Float64Array, minutes: number): Layer {
+  const targets = new Float64Array(positions.length);
+  rows.forEach((row, index) => {
+    const heading = (headingOf(frame, row) * Math.PI) / 180;
+    const degrees = (speedOf(frame, row) * minutes * 60) / METRES_PER_DEGREE;
+    const latitude = positions[2 * index + 1];
+    const narrowing = Math.max(Math.cos((latitude * Math.PI) / 180), 0.01);
+    targets[2 * index] = positions[2 * index] + (degrees * Math.sin(heading)) / narrowing;
+    targets[2 * index + 1] = latitude + degrees * Math.cos(heading);
+  });
+  return new LineLayer({
+    id: "vectors",
+    data: {
+      length: rows.length,
+      attributes: {
+        getSourcePosition: { value: positions, size: 2 },
+        getTargetPosition: { value: targets, size: 2 },
+      },
+    },
+    getColor: [...UNKNOWN, 150],
+    getWidth: 1.2,
+    widthUnits: "pixels",
+  });
+}
+
+function symbolLayer(frame: Frame, rows: Uint32Array, positions: Float64Array, atlas: SymbolAtlas): Layer {
+  return new IconLayer({
+    id: "symbols",
+    data: { length: rows.length, attributes: { getPosition: { value: positions, size: 2 } } },
+    iconAtlas: atlas.image as unknown as string, // deck.gl takes pixels too, its type lags behind
+    iconMapping: atlas.mapping,
+    getIcon: (_: unknown, { index }: { index: number }) => stateOf(frame, rows[index]),
+    getSize: SYMBOL_SIZE,
+    sizeUnits: "pixels",
+    alphaCutoff: 0.01,
+  });
+}
+
+/** What is drawn in the moment before the symbols are loaded. */
+function dotLayer(rows: Uint32Array, positions: Float64Array): Layer {
+  return new ScatterplotLayer({
+    id: "dots",
+    data: { length: rows.length, attributes: { getPosition: { value: positions, size: 2 } } },
+    getRadius: 4,
+    radiusUnits: "pixels",
+    getFillColor: [...UNKNOWN, 200],
+  });
+}

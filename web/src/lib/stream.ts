@@ -1,0 +1,118 @@
+/** The two sockets of the page, each of which comes back by itself. */
+import { decodeFrame, type Frame } from "./frame";
+import type { TrackName } from "./picture";
+
+const RETRY_FIRST = 500; // ms
+const RETRY_MOST = 5000; // ms
+const SILENCE_MOST = 15000; // ms without a frame after which the socket is opened anew
+
+export interface SensorHealth {
+  name: string;
+  kind: string;
+  state: "fresh" | "stale" | "silent";
+  last_received: number | null;
+  plots_per_second: number;
+  plots_total: number;
+  errors_total: number;
+  errors: Record<string, number>;
+  rotation_period: number | null;
+  clock_offset: number | null;
+}
+
+export type CentreEvent = { id: number; epoch: number } & (
+  | { kind: "snapshot"; data: { tracks: TrackName[]; sensors: SensorHealth[] } }
+  | { kind: "tracks"; data: { changed: TrackName[]; ended: number[] } }
+  | { kind: "sensors"; data: SensorHealth[] }
+);
+
+const socketAddress = (path: string): string => location.origin.replace(/^http/, "ws") + path;
+
+/** A socket that is opened again after it closed, later each time until it worked. */
+class LastingSocket {
+  private socket: WebSocket | null = null;
+  private wait = RETRY_FIRST;
+  private timer = 0;
+  private stopped = false;
+  private heard = performance.now();
+
+  constructor(
+    private address: () => string,
+    private take: (data: unknown, socket: WebSocket) => void,
+    private silenceMost: number,
+  ) {
+    this.open();
+  }
+
+  /** Open anew when nothing came for too long: a dead link may never say that it closed. */
+  check(): void {
+    if (this.socket && performance.now() - this.heard > this.silenceMost) this.reopen();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    this.socket?.close();
+  }
+
+  private open(): void {
+    const socket = new WebSocket(this.address());
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    this.heard = performance.now();
+    socket.onmessage = (message) => {
+      if (socket !== this.socket) return;
+      this.wait = RETRY_FIRST;
+      this.heard = performance.now();
+      this.take(message.data, socket);
+    };
+    socket.onclose = () => {
+      if (socket === this.socket) this.reopen();
+    };
+  }
+
+  private reopen(): void {
+    const old = this.socket;
+    this.socket = null;
+    old?.close();
+    if (this.stopped) return;
+    this.timer = window.setTimeout(() => this.open(), this.wait);
+    this.wait = Math.min(this.wait * 2, RETRY_MOST);
+  }
+}
+
+export interface Streams {
+  stop(): void;
+}
+
+/** Connect to the centre; each frame is answered after `takeFrame`, which asks for the next. */
+export function connect(
+  takeFrame: (frame: Frame) => void,
+  takeEvent: (event: CentreEvent) => void,
+): Streams {
+  const answer = new Uint8Array(1);
+  const pictures = new LastingSocket(
+    () => socketAddress("/ws/picture"),
+    (data, socket) => {
+      takeFrame(decodeFrame(data as ArrayBuffer));
+      if (socket.readyState === WebSocket.OPEN) socket.send(answer);
+    },
+    SILENCE_MOST,
+  );
+  let last: CentreEvent | null = null;
+  const events = new LastingSocket(
+    () => socketAddress("/ws/events" + (last ? `?epoch=${last.epoch}&after=${last.id}` : "")),
+    (data) => {
+      last = JSON.parse(data as string) as CentreEvent;
+      takeEvent(last);
+    },
+    Infinity,
+  );
+  const timer = window.setInterval(() => pictures.check(), 1000);
+  return {
+    stop() {
+      clearInterval(timer);
+      pictures.stop();
+      events.stop();
+    },
+  };
+}
