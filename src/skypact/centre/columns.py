@@ -1,5 +1,6 @@
 """Decoded records in Parquet files: one a category, one column per field, in the specification's units."""
 
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,11 @@ def write_categories(recordings: list[DecodedRecording], folder: Path) -> list[P
 
 def column_name(name: str, unit: str) -> str:
     """The Parquet column of a field, such as `i040_rho_nmi` for `040/RHO` in NM."""
-    word = UNIT_WORDS.get(unit, unit.replace("/", "_per_").lower())
-    plain = "_".join(part for part in f"i{name}_{word}".lower().replace("/", "_").split("_") if part)
-    return "".join(letter if letter.isalnum() or letter == "_" else "" for letter in plain)
+    word = UNIT_WORDS.get(unit, unit.replace("/", "_per_").replace("²", "2"))
+    parts = [part for part in re.split(r"\W+|_", f"i{name}_{word}".lower()) if part]
+    if len(parts) > 1 and parts[-1] == parts[-2]:  # flight level in flight levels
+        parts.pop()
+    return "_".join(parts)
 
 
 def _records_table(recorded: DecodedRecording, columns: RecordColumns, time: NDArray[np.float64]) -> pa.Table:

@@ -19,6 +19,7 @@ from skypact.core.units import DEGREE, FLIGHT_LEVEL, FOOT, NAUTICAL_MILE
 from skypact.plots.model import NO_ADDRESS, NO_CALLSIGN, NO_SQUAWK, PlotFlag
 from skypact.sensors.model import SensorKind, SensorTable
 
+NO_SITE = "x and y around a sensor without a site"
 EMERGENCY_SQUAWKS = (0o7500, 0o7600, 0o7700)
 BLANK_CALLSIGN = sum(32 << shift for shift in range(0, 48, 6))
 _NO_ADDRESSES = (0, 0xFFFFFF)  # never given to an aircraft (ICAO Annex 10 volume III)
@@ -85,7 +86,8 @@ def _read_010(columns: RecordColumns, sensor: NDArray[np.int64], sensors: Sensor
     plots["flags"] |= _report_flags(columns, "020/SIM", "020/TST", "020/RAB", "020/SPI")
     extrapolated = np.isin(_raw(columns, "170/CST"), (1, 2, 3))
     is_other = ~_equals(columns, "000", 1) & (_raw(columns, "000") != MISSING)
-    return Reports(plots, {"no target report": is_other, "extrapolated": extrapolated})
+    lost = _lacks_site(columns, "042/X", plots)
+    return Reports(plots, {"no target report": is_other, "extrapolated": extrapolated, NO_SITE: lost})
 
 
 def _read_020(columns: RecordColumns, sensor: NDArray[np.int64], sensors: SensorTable) -> Reports:
@@ -94,7 +96,8 @@ def _read_020(columns: RecordColumns, sensor: NDArray[np.int64], sensors: Sensor
     plots["height"] = _value(columns, "105") * FOOT
     plots["sigma_position"] = _mean_sigma(_value(columns, "500/SDP/X"), _value(columns, "500/SDP/Y"))
     plots["flags"] |= _report_flags(columns, "020/SIM", "020/TST", "020/RAB", "020/SPI")
-    return Reports(plots, {"extrapolated": _equals(columns, "170/CST", 1)})
+    lost = _lacks_site(columns, "042/X", plots)
+    return Reports(plots, {"extrapolated": _equals(columns, "170/CST", 1), NO_SITE: lost})
 
 
 def _read_021(columns: RecordColumns, sensor: NDArray[np.int64], sensors: SensorTable) -> Reports:
@@ -179,6 +182,14 @@ def _position(
             enu = np.stack([x[rows], y[rows], np.zeros(len(rows))], axis=1)
             latitude[rows], longitude[rows], _ = geodetic_from_enu(enu, site)
     return {"latitude": latitude, "longitude": longitude}
+
+
+def _lacks_site(columns: RecordColumns, x: str, plots: dict[str, NDArray[Any]]) -> Bools1:
+    """(R,) which reports tell x and y only, around a site that the table does not have."""
+    slant = plots.get("range", np.full(len(columns), np.nan))
+    has_place = ~np.isnan(plots["latitude"]) | ~np.isnan(slant)
+    lacking: Bools1 = ~has_place & ~np.isnan(_value(columns, x))
+    return lacking
 
 
 def _codes(
