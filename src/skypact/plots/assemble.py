@@ -51,6 +51,8 @@ class PlotAssembler:
             self._row[sac * 256 + sic] = row
         self._recent_hash = np.empty(0, dtype=np.uint64)
         self._recent_received = np.empty(0)
+        self._recent_datagram = np.empty(0, dtype=np.int64)
+        self._datagrams = 0  # taken so far
         self._latest = -np.inf  # latest time of arrival so far, s
 
     def assemble(self, decoded: Decoded, datagrams: Datagrams) -> PlotBatch:
@@ -76,7 +78,8 @@ class PlotAssembler:
         plots.received[:] = np.maximum(np.maximum.accumulate(plots.received), self._latest)
         if len(plots):
             self._latest = float(plots.received[-1])
-        plots = self._drop_duplicates(plots)
+        plots = self._drop_duplicates(plots, self._datagrams + datagram[order])
+        self._datagrams += len(datagrams)
         # A detection without a time counts as made when it arrived.
         plots.time[:] = np.where(np.isnan(plots.time), plots.received, plots.time)
         return fill_sigmas(plots, self.sensors)
@@ -116,19 +119,22 @@ class PlotAssembler:
             name = "?" if number < 0 else f"{number >> 8}/{number & 255}"
             self.filtered[name, reason] += count
 
-    def _drop_duplicates(self, plots: PlotBatch) -> PlotBatch:
-        """The plots without those whose equal arrived shortly before, now or in an earlier call."""
+    def _drop_duplicates(self, plots: PlotBatch, datagram: NDArray[np.int64]) -> PlotBatch:
+        """The plots without those whose equal came shortly before in another datagram, in any call."""
         if len(plots) == 0:
             return plots
         hashes = np.concatenate([self._recent_hash, _identity_hash(plots)])
         received = np.concatenate([self._recent_received, plots.received])
+        datagram = np.concatenate([self._recent_datagram, datagram])
         order = np.argsort(hashes, kind="stable")  # equal ones stay in order of arrival
         is_copy = np.zeros(len(hashes), dtype=np.bool_)
-        same = hashes[order][1:] == hashes[order][:-1]
-        is_copy[order[1:]] = same & (np.diff(received[order]) <= DUPLICATE_WINDOW)
+        is_same = np.diff(hashes[order]) == 0
+        is_same &= (np.diff(received[order]) <= DUPLICATE_WINDOW) & (np.diff(datagram[order]) != 0)
+        is_copy[order[1:]] = is_same
         is_recent = received >= received[-1] - DUPLICATE_WINDOW
         is_copy = is_copy[len(self._recent_hash) :]
         self._recent_hash, self._recent_received = hashes[is_recent], received[is_recent]
+        self._recent_datagram = datagram[is_recent]
         if not is_copy.any():
             return plots
         rows, counts = np.unique(plots.sensor[is_copy], return_counts=True)
