@@ -1,6 +1,7 @@
 """What the tracker hands on: the air picture, and the outcome of each plot."""
 
 from dataclasses import dataclass, fields
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,3 +60,21 @@ class Outcomes:
     number: NDArray[np.int32]  # (K,) track that it updated or started; -1 for none
     uid: NDArray[np.uint64]  # (K, 2) its identifier; 0 for none
     reason: NDArray[np.uint8]  # (K,) OutcomeReason
+
+
+class OutcomeReason(IntEnum):
+    """Why a plot had its outcome; the names are the words in files."""
+
+    NONE = 0  # it updated or started a track
+    NO_SECOND_PLOT = 1  # clutter: nothing came after it that could be of the same target
+    TRACK_NOT_CONFIRMED = 2  # clutter: the track that it fed never became probable
+    NEAR_TRACK = 3  # clutter: a track in whose gate it lay took another plot, or took this one already
+    TEST_TARGET = 4  # filtered
+    NO_POSITION = 5  # malformed: its measurements don't say where it is
+    OUT_OF_RANGE = 6  # malformed: a measurement is out of its sensor's range
+    UNKNOWN_SENSOR = 7  # malformed: no row of the sensor table
+    NO_TIME = 8  # malformed: no finite time
+    HEIGHT_NEEDED = 9  # clutter: above a sensor, where a plot without height is a ring
+    OLDER_THAN_TRACK = 10  # late: the tracks that it fits are too far ahead of it
+    OLDER_THAN_SENSOR = 11  # late: its sensor has sent plots from long after it
+    NO_ROOM = 12  # clutter: the tracker was full

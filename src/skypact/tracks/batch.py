@@ -1,0 +1,121 @@
+"""One plot batch through the tracker: screening, one sensor's look after the other, then the tracks that are due."""
+
+from math import isfinite, isnan
+
+from skypact.core.arrays import Int32s1
+from skypact.core.jit import kernel
+from skypact.plots.model import Outcome, PlotFlag
+from skypact.tracks.books import settle
+from skypact.tracks.clutter import start_clutter
+from skypact.tracks.earth import Frame
+from skypact.tracks.lifecycle import check_tracks
+from skypact.tracks.measurement import Plots, Sensors
+from skypact.tracks.model import OutcomeReason
+from skypact.tracks.motion import Motion
+from skypact.tracks.state import Book, Looks, OpenPlots, Params, Tracks, Work
+from skypact.tracks.updating import process_look
+
+_LOOK_SPAN = 0.3  # of a period: plots of one sensor within it are of one look
+_LATE_LOOKS = 3.0  # a plot older than its sensor's newest by so many periods is late
+_TEST = int(PlotFlag.TEST)
+_FILTERED, _MALFORMED, _LATE = int(Outcome.FILTERED), int(Outcome.MALFORMED), int(Outcome.LATE)
+_ACCEPTED = -1
+_TEST_TARGET = int(OutcomeReason.TEST_TARGET)
+_UNKNOWN_SENSOR = int(OutcomeReason.UNKNOWN_SENSOR)
+_NO_TIME = int(OutcomeReason.NO_TIME)
+_OLDER = int(OutcomeReason.OLDER_THAN_SENSOR)
+_OUT_OF_RANGE = int(OutcomeReason.OUT_OF_RANGE)
+
+
+@kernel
+def screen_plot(
+    plots: Plots, p: int, without_tests: bool, sensors: Sensors, looks: Looks, late_limit: float
+) -> tuple[int, int]:
+    """Outcome and reason of a plot that the tracker can't use; (-1, 0) for one that it can."""
+    s = plots.sensor[p]
+    if s < 0 or s >= len(sensors.period):
+        return _MALFORMED, _UNKNOWN_SENSOR
+    time = plots.time[p]
+    if not isfinite(time):
+        return _MALFORMED, _NO_TIME
+    if without_tests and (plots.flags[p] & _TEST) != 0:
+        return _FILTERED, _TEST_TARGET
+    slant, height, altitude = plots.range[p], plots.height[p], plots.altitude[p]
+    if not isnan(slant) and not 0.0 < slant <= 2.0 * sensors.reach[s]:
+        return _MALFORMED, _OUT_OF_RANGE
+    if abs(height) > 100_000.0 or abs(altitude) > 100_000.0:
+        return _MALFORMED, _OUT_OF_RANGE
+    if abs(plots.elevation[p]) > 1.5708 or abs(plots.range_rate[p]) > 5_000.0 or abs(plots.azimuth[p]) > 7.0:
+        return _MALFORMED, _OUT_OF_RANGE
+    if time < looks.latest[s] - max(_LATE_LOOKS * sensors.period[s], late_limit):
+        return _LATE, _OLDER
+    return _ACCEPTED, 0
+
+
+@kernel
+def process_batch(
+    plots: Plots,
+    order: Int32s1,
+    base: int,
+    without_tests: bool,
+    sensors: Sensors,
+    frame: Frame,
+    motion: Motion,
+    params: Params,
+    tracks: Tracks,
+    opened: OpenPlots,
+    looks: Looks,
+    book: Book,
+    work: Work,
+) -> None:
+    """Take in one batch.
+
+    Args:
+        plots: the batch. order: its plots by sensor, then time.
+        base: place of its first plot in the order in which the tracker was given plots.
+        without_tests: whether to leave out test targets.
+        sensors: the sensor table. frame: the centre's. motion: the bank. params: the settings.
+        tracks, opened, looks, book, work: the tracker's memory, changed in place.
+    """
+    kept = 0
+    for i in range(len(order)):
+        p = order[i]
+        outcome, reason = screen_plot(plots, p, without_tests, sensors, looks, params.late_limit)
+        if outcome == _ACCEPTED:
+            work.kept[kept] = p
+            kept += 1
+        else:
+            settle(book, base + p, outcome, -1, -1, reason)
+    first = 0
+    while first < kept:
+        s = plots.sensor[work.kept[first]]
+        start = plots.time[work.kept[first]]
+        last = first + 1
+        while last < kept:
+            p = work.kept[last]
+            if plots.sensor[p] != s or plots.time[p] > start + _LOOK_SPAN * sensors.period[s]:
+                break
+            last += 1
+        newest = plots.time[work.kept[last - 1]]
+        if looks.latest[s] < 0.0:
+            start_clutter(looks, s, newest)
+        looks.latest[s] = max(looks.latest[s], newest)
+        looks.now[0] = max(looks.now[0], newest)
+        process_look(
+            plots,
+            work.kept,
+            first,
+            last,
+            base,
+            sensors,
+            frame,
+            motion,
+            params,
+            tracks,
+            opened,
+            looks,
+            book,
+            work,
+        )
+        first = last
+    check_tracks(sensors, frame, params, tracks, opened, looks, book)
