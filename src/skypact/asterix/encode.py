@@ -1,6 +1,6 @@
 """Columns of values to datagrams of records."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,8 @@ _WIDEST_FIELD = 53  # bits that a float64 holds exactly
 _WIDEST_CODE = 31  # an integer column of a wider field is packed text, where 0 is none
 _LONGEST_BLOCK = 65_535
 _HEADER = 3
-_FULL_CIRCLE = 360.0  # degrees
+_HALF_CIRCLE = 180.0  # degrees
+_TIME_BITS = 24  # of a time of day
 
 
 def encode_records(
@@ -52,22 +53,20 @@ def encode_records(
         raise ValueError(f"category {category:03d} has no edition {chosen!r} (known: {', '.join(known)})")
     if not 4 <= max_length <= _LONGEST_BLOCK:
         raise ValueError(f"a block of at most {max_length} octets can't be (4 to {_LONGEST_BLOCK})")
-    layout = _layout(category, chosen, tuple(columns))
+    layout = _layout(category, chosen, frozenset(columns))
     lengths = {len(column) for column in columns.values()}
     if len(lengths) > 1:
         raise ValueError(f"columns of different lengths: {sorted(lengths)}")
     count = lengths.pop() if lengths else 0
     inputs = np.empty((len(columns), count))
-    for row, (name, column) in enumerate(columns.items()):
+    for row, name in enumerate(layout.order):
+        column = np.asarray(columns[name])
         inputs[row] = column
-        if layout.widths[name] > _WIDEST_CODE and np.issubdtype(np.asarray(column).dtype, np.integer):
-            inputs[row, np.asarray(column) == 0] = np.nan
+        if layout.widths[row] > _WIDEST_CODE and np.issubdtype(column.dtype, np.integer):
+            inputs[row, column == 0] = np.nan
     out = np.empty(count * (layout.longest_record + _HEADER) + _HEADER, dtype=np.uint8)
     blocks = np.empty((count, 2), dtype=np.int64)
-    present = np.empty(len(layout.arrays.leaves), dtype=np.int64)
-    found, octets = encode_kernel.encode_blocks(
-        inputs, category, max_length, layout.arrays, present, out, blocks
-    )
+    found, octets = encode_kernel.encode_blocks(inputs, category, max_length, layout.arrays, out, blocks)
     return Datagrams(
         buffer=out[:octets].copy(),
         offset=blocks[:found, 0].copy(),
@@ -81,79 +80,88 @@ class _EncodeLayout:
     """The kernel's layout for a set of columns."""
 
     arrays: encode_kernel.Layout
-    widths: dict[str, int]  # bits of each column
+    order: list[str]  # of the columns on the wire
+    widths: list[int]  # bits of each
     longest_record: int  # octets
 
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """An item or subitem: its place, and its parts."""
+    """An item or subitem: its name, its place in the compound item, and its parts."""
 
     name: str
-    item_slot: int
     sub_slot: int
     parts: list[list[Any]]
 
 
 @lru_cache(maxsize=64)
-def _layout(category: int, edition: str, names: tuple[str, ...]) -> _EncodeLayout:
-    rows = {name: row for row, name in enumerate(names)}
+def _layout(category: int, edition: str, names: frozenset[str]) -> _EncodeLayout:
+    structures, uaps, _ = item_structures(category, edition)
+    if len(uaps) > 1:
+        raise ValueError(f"category {category:03d} can be decoded only")
+    (uap,) = uaps.values()
+    items: list[list[int]] = []
     leaves: list[list[int]] = []
     parts: list[list[int]] = []
-    fields: list[list[int]] = []
-    scales: list[list[float]] = []
-    widths: dict[str, int] = {}
-    longest = 0
-    slots = 0
-    for leaf in _leaves(category, edition):
-        slots = max(slots, leaf.item_slot + 1)
-        part_begin, used = len(parts), 0
-        for number, part in enumerate(leaf.parts):
-            begin = len(fields)
-            for bits in field_bits(leaf.name, part):
-                if bits.name in rows and bits.bits <= _WIDEST_FIELD:
-                    fields.append([bits.start + bits.bits, bits.bits, rows[bits.name]])
-                    scales.append(_scale(bits))
-                    widths[bits.name] = bits.bits
-                    used = number + 1
-            parts.append([count_octets(part), begin, len(fields)])
-        if used:
-            leaves.append([leaf.item_slot, leaf.sub_slot, part_begin, part_begin + used])
-            # A compound item's own FSPEC takes at most one octet for each of its subitems.
-            longest += sum(octets for octets, _, _ in parts[part_begin : part_begin + used]) + 1
-    unknown = [name for name in names if name not in widths]
+    fields: list[FieldBits] = []
+    shifts: list[int] = []
+    for slot, item in enumerate(uap):
+        structure = structures.get(item, {})
+        leaf_begin = len(leaves)
+        for leaf in _leaves(item, structure):
+            part_begin, used = len(parts), len(parts)
+            for part in leaf.parts:
+                begin = len(fields)
+                for bits in field_bits(leaf.name, part):
+                    if bits.name in names and bits.bits <= _WIDEST_FIELD:
+                        fields.append(bits)
+                        shifts.append(count_octets(part) * 8 - bits.start - bits.bits)
+                parts.append([count_octets(part), begin, len(fields)])
+                if len(fields) > begin:
+                    used = len(parts)
+            del parts[used:]
+            if used > part_begin:
+                leaves.append([*_presence(leaf.sub_slot), part_begin, used])
+        if len(leaves) > leaf_begin:
+            items.append([*_presence(slot), leaf_begin, len(leaves), "compound" in structure])
+    order = [bits.name for bits in fields]
+    unknown = names.difference(order)
     if unknown:
         raise ValueError(
             f"category {category:03d} edition {edition} has no field that can be encoded"
-            f" named {', '.join(unknown)}"
+            f" named {', '.join(sorted(unknown))}"
         )
-    octets = -(-slots // 7)
+    assert all(octets <= encode_kernel.MOST_OCTETS for octets, _, _ in parts)
     return _EncodeLayout(
         arrays=encode_kernel.Layout(
-            leaves=_table(leaves, encode_kernel.LEAF_COLUMNS, np.int64),
-            parts=_table(parts, encode_kernel.PART_COLUMNS, np.int64),
-            fields=_table(fields, encode_kernel.FIELD_COLUMNS, np.int64),
-            scales=_table(scales, encode_kernel.SCALE_COLUMNS, np.float64),
+            items=_table(items, encode_kernel.ITEM_COLUMNS, np.uint64),
+            leaves=_table(leaves, encode_kernel.LEAF_COLUMNS, np.uint64),
+            parts=_table(parts, encode_kernel.PART_COLUMNS, np.uint64),
+            shifts=_table(shifts, 1, np.uint64).reshape(-1),
+            masks=_table([(1 << bits.bits) - 1 for bits in fields], 1, np.uint64).reshape(-1),
+            scales=_table([_scale(bits) for bits in fields], encode_kernel.SCALE_COLUMNS, np.float64),
         ),
-        widths=widths,
-        longest_record=longest + octets + 1,
+        order=order,
+        widths=[bits.bits for bits in fields],
+        # Each FSPEC takes at most an octet for each of its items.
+        longest_record=sum(octets for octets, _, _ in parts) + len(items) + len(leaves) + len(uap) // 7 + 1,
     )
 
 
-def _leaves(category: int, edition: str) -> Iterator[_Leaf]:
-    """Items and subitems that are made of fields, in the order of the wire."""
-    items, uaps, _ = item_structures(category, edition)
-    if len(uaps) > 1:
-        raise ValueError(f"category {category:03d} can be decoded only")
-    (order,) = uaps.values()
-    for slot, item in enumerate(order):
-        structure = items.get(item, {})
-        if "compound" not in structure:
-            yield _Leaf(item, slot, -1, _parts(structure))
-            continue
-        for sub_slot, sub in enumerate(structure["compound"]):
-            if sub is not None:
-                yield _Leaf(f"{item}/{sub[0]}", slot, sub_slot, _parts(sub[1]))
+def _leaves(item: str, structure: dict[str, Any]) -> list[_Leaf]:
+    """The item, or its subitems, so far as they are made of fields."""
+    if "compound" not in structure:
+        return [_Leaf(item, 0, _parts(structure))]
+    return [
+        _Leaf(f"{item}/{sub[0]}", slot, _parts(sub[1]))
+        for slot, sub in enumerate(structure["compound"])
+        if sub is not None
+    ]
+
+
+def _presence(slot: int) -> tuple[int, int]:
+    """The bit of a slot in an FSPEC, written as an integer of eight octets, and the octets it needs."""
+    return 1 << (63 - slot // 7 * 8 - slot % 7), slot // 7 + 1
 
 
 def _parts(structure: dict[str, Any]) -> list[list[Any]]:
@@ -168,12 +176,17 @@ def _parts(structure: dict[str, Any]) -> list[list[Any]]:
 def _scale(bits: FieldBits) -> list[float]:
     lowest = -(2 ** (bits.bits - 1)) if bits.is_signed else 0
     highest = lowest + 2**bits.bits - 1
-    modulus = 0.0
-    if is_time_of_day(bits.unit, bits.scale) and bits.bits == 24:
-        modulus = DAY / bits.scale
-    elif bits.unit == "°" and bits.scale * 2**bits.bits == _FULL_CIRCLE and not bits.name.endswith("LAT"):
-        modulus = float(2**bits.bits)
-    return [bits.scale, float(lowest), float(highest), modulus]
+    modulus = 0
+    half_circle = round(_HALF_CIRCLE / bits.scale)
+    if is_time_of_day(bits.unit, bits.scale) and bits.bits == _TIME_BITS:
+        modulus = round(DAY / bits.scale)
+    elif bits.unit == "°" and bits.name.endswith("LAT"):
+        lowest, highest = max(lowest, -half_circle // 2), min(highest, half_circle // 2)
+    elif bits.unit == "°" and bits.name.endswith("LON") and highest >= half_circle - 1:
+        lowest, highest, modulus = -half_circle, half_circle - 1, 2 * half_circle
+    elif bits.unit == "°" and bits.scale * 2**bits.bits == 2 * _HALF_CIRCLE:
+        modulus = 2**bits.bits
+    return [1.0 / bits.scale, float(lowest), float(highest), float(modulus)]
 
 
 def _table(rows: list[Any], columns: int, dtype: type[np.generic]) -> NDArray[Any]:

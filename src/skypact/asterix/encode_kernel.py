@@ -1,54 +1,118 @@
-"""The loop that writes records from columns of values; the wire layout is told in `kernels`."""
+"""The loop that writes records from columns of values; the wire layout is told in `kernels`.
+
+Parts and presence bits are put together in one unsigned integer of 64 bits each, and written from it.
+"""
 
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from skypact.core.arrays import (
+    Floats1,
     Floats2,
-    Ints2,
     MutableBytes1,
-    MutableInts1,
     MutableInts2,
+    MutableUInt64s2,
+    UInt64s1,
+    UInt64s2,
 )
 from skypact.core.jit import kernel
 
-# Columns of `Layout.leaves`: one row for each item or subitem that has a column, in the order of the wire.
-ITEM_SLOT: Final = 0  # place of the item in the UAP
-SUB_SLOT: Final = 1  # place of the subitem in its compound item; -1 for a plain item
-PART_BEGIN: Final = 2
-PART_END: Final = 3
+# Columns of `Layout.items`: one row for each item that has a column, in the order of the wire.
+ITEM_BIT: Final = np.uint64(0)  # of its presence in the record's FSPEC, as an integer of 8 octets
+ITEM_OCTETS: Final = np.uint64(1)  # FSPEC octets that the bit needs
+LEAF_BEGIN: Final = np.uint64(2)
+LEAF_END: Final = np.uint64(3)
+IS_COMPOUND: Final = np.uint64(4)
+ITEM_COLUMNS: Final = 5
+
+# Columns of `Layout.leaves`: one row for each plain item or subitem.
+SUB_BIT: Final = np.uint64(0)  # of its presence in the compound item's FSPEC
+SUB_OCTETS: Final = np.uint64(1)
+PART_BEGIN: Final = np.uint64(2)
+PART_END: Final = np.uint64(3)
 LEAF_COLUMNS: Final = 4
 
-# Columns of `Layout.parts`.
-OCTETS: Final = 0
-FIELD_BEGIN: Final = 1
-FIELD_END: Final = 2
+# Columns of `Layout.parts`: one row for each part of a leaf, up to the last with a column.
+OCTETS: Final = np.uint64(0)
+FIELD_BEGIN: Final = np.uint64(1)
+FIELD_END: Final = np.uint64(2)
 PART_COLUMNS: Final = 3
 
-# Columns of `Layout.fields`.
-END_BIT: Final = 0  # bits from the part's start to the field's end
-BITS: Final = 1
-INPUT: Final = 2  # row of the inputs
-FIELD_COLUMNS: Final = 3
-
 # Columns of `Layout.scales`.
-SCALE: Final = 0  # value of one bit
+ONES: Final = 0  # bits for one unit of the value
 LOWEST: Final = 1  # of the integers that the field holds
 HIGHEST: Final = 2
 MODULUS: Final = 3  # of integers that go round, such as angles and times of day; 0 for others
 SCALE_COLUMNS: Final = 4
 
-_PRESENCE_BITS: Final = 7  # in an FSPEC octet
+MOST_OCTETS: Final = 8  # of a part or an FSPEC
+
+_CHUNK: Final = 256  # records quantised at once, few enough for the first-level cache
+_ABSENT: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_ZERO: Final = np.uint64(0)
+_ONE: Final = np.uint64(1)
+_EIGHT: Final = np.uint64(8)
+_WIDTH: Final = np.uint64(64)
+_HEADER: Final = np.uint64(3)
+# FX bits of an FSPEC of so many octets: one at the end of each but the last.
+_FX_BITS: Final = np.array(
+    [sum(1 << (64 - 8 * octet) for octet in range(1, octets)) for octets in range(MOST_OCTETS + 1)],
+    dtype=np.uint64,
+)
 
 
 class Layout(NamedTuple):
     """Where columns go in a record of one category and edition."""
 
-    leaves: Ints2
-    parts: Ints2
-    fields: Ints2
-    scales: Floats2
+    items: UInt64s2
+    leaves: UInt64s2
+    parts: UInt64s2
+    shifts: UInt64s1  # (fields,) bits below each field in its part
+    masks: UInt64s1  # (fields,) the bits of each field
+    scales: Floats2  # (fields, SCALE_COLUMNS)
+
+
+@kernel
+def write_octets(out: MutableBytes1, position: np.uint64, value: np.uint64, octets: np.uint64) -> np.uint64:
+    """Write the first octets of an integer of eight; returns the position behind them."""
+    shift = _WIDTH
+    end = position + octets
+    while position < end:
+        shift -= _EIGHT
+        out[position] = np.uint8(value >> shift & np.uint64(0xFF))
+        position += _ONE
+    return position
+
+
+@kernel
+def quantise(
+    values: Floats1,
+    ones: float,
+    lowest: float,
+    highest: float,
+    modulus: float,
+    mask: np.uint64,
+    field: int,
+    quantised: MutableUInt64s2,
+) -> None:
+    """The bits of one field for some records: rounded, clamped or gone round; ABSENT where not finite.
+
+    Args:
+        values: (R,) in the unit of the specification.
+        ones, lowest, highest, modulus: a row of `Layout.scales`.
+        mask: the bits of the field.
+        field: column of the result.
+        quantised: (R or more, fields) written to.
+    """
+    for record in range(np.uint64(len(values))):
+        value = np.rint(values[record] * ones)
+        if modulus > 0.0:
+            value -= np.floor((value - lowest) / modulus) * modulus
+        bits = _ABSENT
+        if np.isfinite(value):
+            bits = np.uint64(np.int64(min(max(value, lowest), highest))) & mask
+        quantised[record, np.uint64(field)] = bits
 
 
 @kernel
@@ -57,112 +121,109 @@ def encode_blocks(
     category: int,
     max_length: int,
     layout: Layout,
-    present: MutableInts1,
     out: MutableBytes1,
     blocks: MutableInts2,
 ) -> tuple[int, int]:
     """Write one record per column of the inputs, packed into blocks.
 
     Args:
-        inputs: (F, R) values in the unit of the specification; not finite: absent.
+        inputs: (fields, R) values in the unit of the specification; not finite: absent.
         category: of the blocks.
         max_length: of a block, octets; a single longer record is a block of its own.
         layout: where the inputs go.
-        present: (leaves,) room for the number of parts of each leaf in a record.
         out: room for the octets.
         blocks: (B, 2) written to: first octet and length of each block.
 
     Returns:
         Number of blocks and of octets.
     """
+    items = layout.items
     leaves = layout.leaves
     parts = layout.parts
-    fields = layout.fields
-    scales = layout.scales
+    field_count = len(layout.shifts)
+    longest = np.uint64(max_length)
+    quantised = np.empty((np.uint64(_CHUNK), np.uint64(field_count)), dtype=np.uint64)
+    present = np.empty(len(leaves), dtype=np.uint64)
     count = 0
-    block_start = 0
-    position = 0
-    for record in range(inputs.shape[1]):
-        last_slot = -1
-        for leaf in range(len(leaves)):
-            present[leaf] = 0
-            for part in range(leaves[leaf, PART_BEGIN], leaves[leaf, PART_END]):
-                for field in range(parts[part, FIELD_BEGIN], parts[part, FIELD_END]):
-                    if np.isfinite(inputs[fields[field, INPUT], record]):
-                        present[leaf] = part - leaves[leaf, PART_BEGIN] + 1
-                        break
-            if present[leaf] > 0:
-                last_slot = leaves[leaf, ITEM_SLOT]
-        if last_slot < 0:
-            continue
-        if count == 0:
-            count = 1
-            position = 3
-        start = position
-        for octet in range(last_slot // _PRESENCE_BITS + 1):
-            out[position] = 1 if octet < last_slot // _PRESENCE_BITS else 0
-            position += 1
-        item_slot = -1
-        sub_start = 0
-        for leaf in range(len(leaves)):
-            if present[leaf] == 0:
+    block_start = _ZERO
+    position = _ZERO
+    for chunk in range(0, inputs.shape[1], _CHUNK):
+        size = min(_CHUNK, inputs.shape[1] - chunk)
+        for field in range(field_count):
+            scale = layout.scales[field]
+            quantise(
+                inputs[field, chunk : chunk + size],
+                scale[ONES],
+                scale[LOWEST],
+                scale[HIGHEST],
+                scale[MODULUS],
+                layout.masks[field],
+                field,
+                quantised,
+            )
+        for record in range(np.uint64(size)):
+            presence = _ZERO
+            octets = _ZERO
+            for item in range(np.uint64(len(items))):
+                is_present = False
+                for leaf in range(items[item, LEAF_BEGIN], items[item, LEAF_END]):
+                    present[leaf] = _ZERO
+                    for part in range(leaves[leaf, PART_BEGIN], leaves[leaf, PART_END]):
+                        for field in range(parts[part, FIELD_BEGIN], parts[part, FIELD_END]):
+                            if quantised[record, field] != _ABSENT:
+                                present[leaf] = part + _ONE
+                                is_present = True
+                                break
+                if is_present:
+                    presence |= items[item, ITEM_BIT]
+                    octets = items[item, ITEM_OCTETS]
+            if presence == _ZERO:
                 continue
-            slot = leaves[leaf, ITEM_SLOT]
-            out[start + slot // _PRESENCE_BITS] |= 0x80 >> slot % _PRESENCE_BITS
-            sub_slot = leaves[leaf, SUB_SLOT]
-            if sub_slot >= 0:
-                if slot != item_slot:
-                    last_sub = sub_slot
-                    for other in range(leaf, len(leaves)):
-                        if leaves[other, ITEM_SLOT] == slot and present[other] > 0:
-                            last_sub = leaves[other, SUB_SLOT]
-                    sub_start = position
-                    for octet in range(last_sub // _PRESENCE_BITS + 1):
-                        out[position] = 1 if octet < last_sub // _PRESENCE_BITS else 0
-                        position += 1
-                out[sub_start + sub_slot // _PRESENCE_BITS] |= 0x80 >> sub_slot % _PRESENCE_BITS
-            item_slot = slot
-            first_part = leaves[leaf, PART_BEGIN]
-            for part in range(first_part, first_part + present[leaf]):
-                octets = parts[part, OCTETS]
-                for octet in range(position, position + octets):
-                    out[octet] = 0
-                for field in range(parts[part, FIELD_BEGIN], parts[part, FIELD_END]):
-                    value = inputs[fields[field, INPUT], record]
-                    if not np.isfinite(value):
-                        continue
-                    value = np.rint(value / scales[field, SCALE])
-                    modulus = scales[field, MODULUS]
-                    lowest = scales[field, LOWEST]
-                    if modulus > 0.0:
-                        value -= np.floor((value - lowest) / modulus) * modulus
-                    value = min(max(value, lowest), scales[field, HIGHEST])
-                    bits = fields[field, BITS]
-                    left = int(value) & ((1 << bits) - 1)
-                    at = position + (fields[field, END_BIT] - 1) // 8
-                    left <<= -fields[field, END_BIT] % 8
-                    while left > 0:
-                        out[at] |= left & 0xFF
-                        left >>= 8
-                        at -= 1
-                position += octets
-                if part + 1 < first_part + present[leaf]:
-                    out[position - 1] |= 1
-        if position - block_start > max_length and start > block_start + 3:
-            # The record opens a block of its own: it moves to make room for the header.
-            blocks[count - 1, 0] = block_start
-            blocks[count - 1, 1] = start - block_start
-            for octet in range(position - 1, start - 1, -1):
-                out[octet + 3] = out[octet]
-            block_start = start
-            position += 3
-            count += 1
+            if count == 0:
+                count = 1
+                position = _HEADER
+            start = position
+            position = write_octets(out, position, presence | _FX_BITS[octets], octets)
+            for item in range(np.uint64(len(items))):
+                if not presence & items[item, ITEM_BIT]:
+                    continue
+                if items[item, IS_COMPOUND]:
+                    sub_presence = _ZERO
+                    sub_octets = _ZERO
+                    for leaf in range(items[item, LEAF_BEGIN], items[item, LEAF_END]):
+                        if present[leaf] > _ZERO:
+                            sub_presence |= leaves[leaf, SUB_BIT]
+                            sub_octets = leaves[leaf, SUB_OCTETS]
+                    position = write_octets(out, position, sub_presence | _FX_BITS[sub_octets], sub_octets)
+                for leaf in range(items[item, LEAF_BEGIN], items[item, LEAF_END]):
+                    for part in range(leaves[leaf, PART_BEGIN], present[leaf]):
+                        octets = parts[part, OCTETS]
+                        joined = _ZERO
+                        for field in range(parts[part, FIELD_BEGIN], parts[part, FIELD_END]):
+                            value = quantised[record, field]
+                            if value != _ABSENT:
+                                joined |= value << layout.shifts[field]
+                        if part + _ONE < present[leaf]:
+                            joined |= _ONE
+                        joined <<= _WIDTH - octets * _EIGHT
+                        position = write_octets(out, position, joined, octets)
+            if position - block_start > longest and start > block_start + _HEADER:
+                # The record opens a block of its own: it moves to make room for the header.
+                blocks[count - 1, 0] = np.int64(block_start)
+                blocks[count - 1, 1] = np.int64(start - block_start)
+                at = position
+                while at > start:
+                    at -= _ONE
+                    out[at + _HEADER] = out[at]
+                block_start = start
+                position += _HEADER
+                count += 1
     if count > 0:
-        blocks[count - 1, 0] = block_start
-        blocks[count - 1, 1] = position - block_start
+        blocks[count - 1, 0] = np.int64(block_start)
+        blocks[count - 1, 1] = np.int64(position - block_start)
     for block in range(count):
         first = blocks[block, 0]
         out[first] = category
         out[first + 1] = blocks[block, 1] // 256
         out[first + 2] = blocks[block, 1] % 256
-    return count, position
+    return count, int(position)
