@@ -116,7 +116,7 @@ def sweep(
             if not can_detect[target]:
                 continue
             time = begin + 0.5 * period
-            azimuth, distance, elevation = 0.0, 0.0, 0.0
+            azimuth, distance, elevation, before = 0.0, 0.0, 0.0, 0.0
             is_near = True
             for _ in range(
                 4
@@ -134,7 +134,10 @@ def sweep(
                 up = rotation[2, 0] * dx + rotation[2, 1] * dy + rotation[2, 2] * dz
                 azimuth = atan2(east, north) % (2.0 * pi)
                 elevation = asin(up / max(distance, 1e-3))
-                time = begin + azimuth / (2.0 * pi) * period
+                before, time = time, begin + azimuth / (2.0 * pi) * period
+            # A target that crosses north as the beam does would jump between the ends of the turn.
+            if abs(time - before) > 1e-3 * period:
+                continue
             if not is_near or time < max(born[target], 0.0) or time > min(died[target], last):
                 continue
             target_height = height[target, int(time + 0.5)]

@@ -33,6 +33,7 @@ FALSE_REPLY_GARBLED = 0.2  # share of a secondary radar's false plots whose code
 FALSE_REPLY_HEIGHT = 0.7  # share of a secondary radar's false plots that carry a height
 CLUTTER_CEILING = {False: 12_000.0, True: 400.0}  # m; height that false plots seem to have; True: short range
 SHORT_RANGE = 30.0 * KILOMETRE
+EARTH_RADIUS = 6_371_000.0  # m
 PATCHES = 3
 PATCH_AZIMUTH, PATCH_RANGE = 4.0 * DEGREE, 0.04  # sigma of a patch; its range as a share of the radar's
 
@@ -228,10 +229,12 @@ def _false_plots(
     distance = np.where(in_patch, np.clip(patch_distance, site.range_min, site.range_max), distance)
     time = turns[turn] + azimuth / (2.0 * np.pi) * lengths[turn]
 
-    seeming_height = rng.uniform(0.0, CLUTTER_CEILING[site.range_max <= SHORT_RANGE], count)
-    # Height above the horizontal plane, less the earth's fall below it.
-    rise = seeming_height - site.height - distance**2 / (2.0 * 6_371_000.0)
-    elevation = np.arcsin(np.clip(rise / np.maximum(distance, 1.0), -1.0, 1.0))
+    fall = distance**2 / (2.0 * EARTH_RADIUS)  # of the earth below the horizontal plane
+    ceiling = CLUTTER_CEILING[site.range_max <= SHORT_RANGE]
+    highest = np.minimum(ceiling, site.height + fall + distance * np.sin(site.elevation_max))
+    seeming_height = rng.random(count) * highest
+    rise = (seeming_height - site.height - fall) / np.maximum(distance, 1.0)
+    elevation = np.arcsin(np.clip(rise, -1.0, 1.0))
     squawk = rng.integers(0, 4096, count)
     is_garbled, has_height = rng.random((2, count))
     replies = radar.kind in ("ssr", "mode_s")
