@@ -1,6 +1,7 @@
 """The configuration of a centre: one TOML file, checked key by key. `docs/configuration.md` explains it."""
 
 import ipaddress
+import secrets
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,9 @@ from skypact.core.errors import BadInputError
 from skypact.core.units import DEGREE, FOOT
 from skypact.sensors.model import ReferencePoint, Sensor, SensorTable, make_sensor_table
 from skypact.sensors.receive import UdpSource
+from skypact.tracks.settings import TrackerSettings
 
+_TRACKER = TrackerSettings()
 Octet = Annotated[int, Meta(ge=0, le=255)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
@@ -72,6 +75,16 @@ class DisplayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     key: str | None = None
 
 
+class TrackerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Choices about tracking; the defaults serve air traffic and small drones alike."""
+
+    confirm_existence: Annotated[float, Meta(gt=0, lt=1)] = _TRACKER.confirm_existence
+    confirm_plots: Annotated[int, Meta(ge=1, le=20)] = _TRACKER.confirm_plots
+    late_limit_s: Annotated[float, Meta(ge=0, le=60)] = _TRACKER.late_limit
+    use_codes: bool = _TRACKER.use_codes
+    keep_test_targets: bool = _TRACKER.keep_test_targets
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -80,6 +93,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     input: list[InputConfig] = []
     output: list[OutputConfig] = []
     display: DisplayConfig = DisplayConfig()
+    tracker: TrackerConfig = TrackerConfig()
 
 
 def read_config(path: Path) -> CentreSettings:
@@ -120,6 +134,15 @@ def parse_config(content: bytes, path: Path) -> CentreSettings:
         display=_display(config.display, folder, f"{where}: display"),
         data=folder / config.centre.data,
         period=config.centre.period_s,
+        tracker=TrackerSettings(
+            confirm_existence=config.tracker.confirm_existence,
+            confirm_plots=config.tracker.confirm_plots,
+            late_limit=config.tracker.late_limit_s,
+            use_codes=config.tracker.use_codes,
+            keep_test_targets=config.tracker.keep_test_targets,
+            # Identifiers of tracks are never used again, also not after a restart.
+            centre_seed=secrets.randbits(63),
+        ),
     )
 
 

@@ -50,11 +50,11 @@ def states(monitor: HealthMonitor, now: float) -> list[str]:
 
 
 def test_a_sensor_that_never_came_is_silent():
-    assert states(HealthMonitor(SENSORS, START), START) == ["silent", "silent", "silent"]
+    assert states(HealthMonitor(SENSORS), START) == ["silent", "silent", "silent"]
 
 
 def test_a_sensor_grows_stale_then_silent_in_turns_of_its_own_rotation():
-    monitor = HealthMonitor(SENSORS, START)
+    monitor = HealthMonitor(SENSORS)
     for sensor in range(3):
         note_plots(monitor, sensor, np.array([START]), delay=0.0)
     assert states(monitor, START + 1.0) == ["fresh", "fresh", "fresh"]
@@ -66,7 +66,7 @@ def test_a_sensor_grows_stale_then_silent_in_turns_of_its_own_rotation():
 
 
 def test_north_marks_alone_keep_a_radar_fresh_and_tell_its_rotation():
-    monitor = HealthMonitor(SENSORS, START)
+    monitor = HealthMonitor(SENSORS)
     note_marks(monitor, START + np.arange(10) * 4.1)
     health = monitor.report(START + 9 * 4.1 + 1.0)[0]
     assert health.state is SensorState.FRESH
@@ -75,14 +75,14 @@ def test_north_marks_alone_keep_a_radar_fresh_and_tell_its_rotation():
 
 
 def test_a_copy_of_each_mark_on_a_second_line_and_a_lost_mark_do_not_change_the_rotation():
-    monitor = HealthMonitor(SENSORS, START)
+    monitor = HealthMonitor(SENSORS)
     times = np.delete(START + np.arange(12) * 4.1, 5)
     note_marks(monitor, np.sort(np.concatenate([times, times + 0.05])))
     assert monitor.report(START + 60.0)[0].rotation_period == pytest.approx(4.1, abs=0.02)
 
 
 def test_sectors_tell_the_rotation_where_no_north_mark_comes():
-    monitor = HealthMonitor(SENSORS, START)
+    monitor = HealthMonitor(SENSORS)
     crossing = np.arange(3 * 32)
     note_marks(monitor, START + crossing * 12.0 / 32, sic=2, sectors=crossing % 32 * 8, category=2)
     assert monitor.report(START + 40.0)[1].rotation_period == pytest.approx(12.0, abs=0.05)
@@ -90,13 +90,14 @@ def test_sectors_tell_the_rotation_where_no_north_mark_comes():
 
 def test_marks_around_midnight_are_one_turn_apart():
     midnight = np.ceil(START / 86_400) * 86_400
-    monitor = HealthMonitor(SENSORS, START)
+    monitor = HealthMonitor(SENSORS)
     note_marks(monitor, midnight + np.arange(-3, 4) * 4.0)
     assert monitor.report(midnight + 14.0)[0].rotation_period == pytest.approx(4.0, abs=0.02)
 
 
 def test_rate_and_clock_offset_are_of_the_last_minute():
-    monitor = HealthMonitor(SENSORS, START)
+    monitor = HealthMonitor(SENSORS)
+    monitor.report(START)
     note_plots(monitor, 0, START + np.arange(0, 60, 0.1), delay=0.2)
     note_plots(monitor, 0, START + 100 + np.arange(0, 60, 0.5), delay=-1.5)
     health = monitor.report(START + 158.5)[0]
@@ -107,7 +108,7 @@ def test_rate_and_clock_offset_are_of_the_last_minute():
 
 
 def test_errors_are_counted_for_the_sensor_of_the_source():
-    monitor = HealthMonitor(SENSORS, START)
+    monitor = HealthMonitor(SENSORS)
     fault = ErrorCount(3, "30", 0, 0)
     monitor.note_errors({("1/2", "spare item"): fault, ("9/9", "spare item"): fault, ("", "no block"): fault})
     monitor.note_errors({("1/2", "spare item"): fault})
@@ -116,6 +117,6 @@ def test_errors_are_counted_for_the_sensor_of_the_source():
 
 
 def test_service_messages_of_a_source_without_a_sensor_are_counted():
-    monitor = HealthMonitor(SENSORS, START)
+    monitor = HealthMonitor(SENSORS)
     note_marks(monitor, START + np.arange(3), sic=77)
     assert monitor.unknown_sources == {"1/77": 3}

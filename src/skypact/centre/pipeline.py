@@ -63,7 +63,7 @@ class Pipeline:
             self._next_picture = ceil(first / self.period)
         pictures: list[Picture] = []
         starts = batch_starts(plots.received)
-        ends = np.append(starts[1:], len(plots))
+        ends = np.append(starts, len(plots))[1:]
         kept = 0
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             closes = float(plots.received[start]) + BATCH_DURATION

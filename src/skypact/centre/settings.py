@@ -6,6 +6,7 @@ from pathlib import Path
 from skypact.centre.areas import EVERYWHERE, Area
 from skypact.sensors.model import SensorTable
 from skypact.sensors.receive import UdpSource
+from skypact.tracks.settings import TrackerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,4 @@ class CentreSettings:
     display: DisplaySettings = field(default_factory=DisplaySettings)
     data: Path = Path("skypact-data")
     period: float = 1.0  # between pictures, s
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)

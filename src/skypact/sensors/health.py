@@ -59,12 +59,12 @@ class _Turns:
 class HealthMonitor:
     """Follows every sensor of a table through what arrives from it."""
 
-    def __init__(self, sensors: SensorTable, started: float) -> None:
-        """Args: `started` is the time from which silence counts, UTC s since 1970."""
+    def __init__(self, sensors: SensorTable) -> None:
+        """Args: `sensors` to follow; rates are over the time since the first report, at most a minute."""
         count = len(sensors)
         self.sensors = sensors
         self.unknown_sources: dict[str, int] = {}  # SAC/SIC that no sensor has -> records of service messages
-        self._started = started
+        self._started: float | None = None
         self._last = np.full(count, -np.inf)
         self._plots = np.zeros(count, dtype=np.int64)
         self._per_second = np.zeros((count, WINDOW), dtype=np.int64)
@@ -129,13 +129,15 @@ class HealthMonitor:
 
     def report(self, now: float) -> list[SensorHealth]:
         """How each sensor does at `now` (UTC s since 1970), in the order of the table."""
-        return [self._report_one(place, now) for place in range(len(self.sensors))]
+        if self._started is None:
+            self._started = now
+        elapsed = min(float(WINDOW), max(1.0, now - self._started))
+        return [self._report_one(place, now, elapsed) for place in range(len(self.sensors))]
 
-    def _report_one(self, place: int, now: float) -> SensorHealth:
+    def _report_one(self, place: int, now: float, elapsed: float) -> SensorHealth:
         sensor = self.sensors.sensors[place]
         period = self._turns[place].period()
         recent = self._second[place] > now - WINDOW
-        elapsed = min(float(WINDOW), max(1.0, now - self._started))
         offsets = self._offset[place][self._offset_received[place] > now - WINDOW]
         return SensorHealth(
             name=sensor.name,

@@ -32,6 +32,7 @@ KERNEL_BUFFER = 32 << 20  # bytes asked for: one second of 30,000 datagrams of 1
 GOOD_KERNEL_BUFFER = 8 << 20  # bytes; below it a burst is lost while the machine is busy
 MOST_CALLS = 16  # receive calls on one socket before the next has its turn
 GATHER = 0.001  # s; waited after a wake-up, so that one call takes many datagrams
+MOST_NAMES = 1000  # of quarantined senders that are counted apart
 IDLE = 0.02  # s; longest wait, so that time is closed when nothing comes
 
 # Linux numbers that the socket module does not name (asm-generic/socket.h, linux/in.h).
@@ -73,6 +74,12 @@ class SourceCounts:
     truncated: int = 0
     quarantined: dict[str, int] = field(default_factory=dict)  # "ADDRESS as SAC/SIC" -> datagrams
 
+    def note_quarantined(self, words: str, count: int) -> None:
+        """Count datagrams held back; a flood of made-up addresses is counted together in the end."""
+        if words not in self.quarantined and len(self.quarantined) >= MOST_NAMES:
+            words = "others"
+        self.quarantined[words] = self.quarantined.get(words, 0) + count
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -82,6 +89,7 @@ class Received:
     sender: NDArray[np.uint32]  # (D,) IPv4 address of the sender
     source: NDArray[np.int16]  # (D,) place of the source in the receiver's list
     closed: float  # UTC s since 1970: whatever comes later has an arrival time of at least this
+    quarantined: dict[str, int] = field(default_factory=dict)  # claimed SAC/SIC -> datagrams held back
 
 
 class UdpReceiver:
@@ -179,6 +187,16 @@ class UdpReceiver:
         self._read_drops()
         return self.counts
 
+    def read_losses(self) -> dict[str, int]:
+        """Datagrams lost or held back since the start, by reason."""
+        counts = self.read_counts()
+        return {
+            "dropped_by_kernel": sum(source.dropped_by_kernel for source in counts),
+            "dropped_at_ring": self.dropped_at_ring,
+            "truncated": sum(source.truncated for source in counts),
+            "quarantined": sum(sum(source.quarantined.values()) for source in counts),
+        }
+
     def _as_columns(self, ring: DatagramRing, closed: float) -> Received:
         rows = ring.rows()
         rows = rows[ring.length[rows] > 0]
@@ -188,7 +206,7 @@ class UdpReceiver:
             counts.datagrams += len(mine)
             counts.bytes += int(ring.length[mine].sum())
             counts.truncated += int(ring.truncated[mine].sum())
-        good = self._without_quarantined(ring, rows, sender, source)
+        good, quarantined = self._find_quarantined(ring, rows, sender, source)
         rows, sender, source = rows[good], sender[good], source[good]
 
         stamps = ring.stamps(rows)
@@ -201,31 +219,32 @@ class UdpReceiver:
             closed = max(closed, float(received[-1]))
         self._handed = closed
         datagrams = Datagrams(ring.buffer, ring.offset[rows], ring.length[rows], received)
-        return Received(datagrams, sender[order], source[order], closed)
+        return Received(datagrams, sender[order], source[order], closed, quarantined)
 
-    def _without_quarantined(
+    def _find_quarantined(
         self,
         ring: DatagramRing,
         rows: NDArray[np.int64],
         sender: NDArray[np.uint32],
         source: NDArray[np.int16],
-    ) -> NDArray[np.bool_]:
-        """(D,) whether each datagram came from an address that its source accepts; others are counted."""
+    ) -> tuple[NDArray[np.bool_], dict[str, int]]:
+        """(D,) whether each datagram's address is accepted by its source, and the claims of the others."""
         good = np.ones(len(rows), dtype=np.bool_)
         for place, allowed in enumerate(self._allowed):
             if len(allowed):
                 good &= (source != place) | np.isin(sender, allowed)
         bad = np.flatnonzero(~good)
+        claims: dict[str, int] = {}
         if len(bad):
             claimed = claimed_sources(ring.buffer, ring.offset[rows[bad]], ring.length[rows[bad]])
             keys = np.column_stack([source[bad].astype(np.int64), sender[bad].astype(np.int64), claimed])
             for (place, address, name), count in zip(
                 *np.unique(keys, axis=0, return_counts=True), strict=True
             ):
-                words = f"{_address_text(int(address))} as {source_text(int(name))}"
-                quarantined = self.counts[place].quarantined
-                quarantined[words] = quarantined.get(words, 0) + int(count)
-        return good
+                claim = source_text(int(name))
+                claims[claim] = claims.get(claim, 0) + int(count)
+                self.counts[place].note_quarantined(f"{_address_text(int(address))} as {claim}", int(count))
+        return good, claims
 
     def _run(self) -> None:
         poller = select.poll()

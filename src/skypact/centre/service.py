@@ -1,0 +1,196 @@
+"""A centre as a running service: receives, tracks, and hands out a picture each period.
+
+Receiving has a thread, tracking has a thread (its kernels release the interpreter), and the event
+loop serves the pages. A centre that is handed a simulated clock and a recording does all of it
+in step with that clock, and repeatably.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import uvicorn
+
+from skypact.centre.certificates import find_or_make_certificate, is_loopback
+from skypact.centre.ingest import DatagramFeed, Ingest
+from skypact.centre.output import PictureSender
+from skypact.centre.pipeline import Pipeline
+from skypact.centre.settings import CentreSettings, DisplaySettings
+from skypact.core.clock import Clock, SystemClock
+from skypact.core.errors import BadInputError
+from skypact.display.hub import DisplayHub
+from skypact.display.model import CentreInfo
+from skypact.display.server import create_app, make_server
+from skypact.plots.model import PlotBatch
+from skypact.sensors.model import SensorHealth
+from skypact.sensors.receive import UdpReceiver
+from skypact.tracks.model import Picture
+from skypact.tracks.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+STEP = 0.02  # s between two looks at what arrived
+HEALTH_PERIOD = 1.0  # s
+STATUS_PERIOD = 60.0  # s between log lines about the flow
+BEHIND = 1.0  # s that tracking may lag before it is said
+
+
+@dataclass
+class Centre:
+    """Stages from datagrams to pictures, joined; `step` moves them on, `run` does so at the clock's pace."""
+
+    settings: CentreSettings
+    feed: DatagramFeed
+    clock: Clock = field(default_factory=SystemClock)
+    on_picture: list[Callable[[Picture], None]] = field(default_factory=list)
+    on_plots: list[Callable[[PlotBatch], None]] = field(default_factory=list)
+    on_health: list[Callable[[list[SensorHealth]], None]] = field(default_factory=list)
+    plots: int = 0
+    pictures: int = 0
+
+    def __post_init__(self) -> None:
+        """Join the stages."""
+        now = self.clock.now()
+        self.ingest = Ingest(self.feed, self.settings.sensors, self.settings.rules)
+        self.tracker = Tracker(self.settings.sensors, self.settings.tracker)
+        self.pipeline = Pipeline(self.tracker, self.settings.period)
+        self._next_health = -float("inf")
+        self._next_status = now + STATUS_PERIOD
+        self._losses: dict[str, int] = {}
+
+    def step(self) -> None:
+        """Take what arrived, track it, and hand out the pictures and the health that fell due."""
+        plots, closed = self.ingest.take()
+        if len(plots):
+            self.plots += len(plots)
+            for take_plots in self.on_plots:
+                take_plots(plots)
+        pictures = self.pipeline.feed(plots)
+        if closed > -float("inf"):
+            pictures += self.pipeline.advance(closed)
+        self.tracker.take_outcomes()
+        for picture in pictures:
+            self.pictures += 1
+            for take_picture in self.on_picture:
+                take_picture(picture)
+        if closed >= self._next_health:
+            self._next_health = closed + HEALTH_PERIOD
+            health = self.ingest.health.report(closed)
+            for take_health in self.on_health:
+                take_health(health)
+
+    async def run(self, stop: asyncio.Event, worker: ThreadPoolExecutor | None = None) -> None:
+        """Step until `stop` is set; on `worker` where one is given, else on the event loop itself."""
+        loop = asyncio.get_running_loop()
+        self.feed.start()
+        try:
+            while not stop.is_set():
+                began = self.clock.now()
+                if worker is None:
+                    self.step()
+                else:
+                    await loop.run_in_executor(worker, self.step)
+                self._log_status(began)
+                await self.clock.sleep_until(began + STEP)
+        finally:
+            self.feed.stop()
+
+    def _log_status(self, began: float) -> None:
+        now = self.clock.now()
+        if now - began > BEHIND:
+            log.warning("tracking is behind", extra={"seconds": round(now - began, 2)})
+        if now >= self._next_status:
+            self._next_status = now + STATUS_PERIOD
+            log.info("flow", extra={"plots": self.plots, "pictures": self.pictures})
+            losses = self.feed.read_losses()
+            if losses != self._losses and any(losses.values()):
+                log.warning("datagrams lost or held back", extra=losses)
+            self._losses = losses
+
+
+class _Server(uvicorn.Server):
+    """A web server that leaves signals to the centre, so that a wanted end is no failure."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals as they are."""
+        yield
+
+
+async def serve(
+    settings: CentreSettings,
+    feed: DatagramFeed | None = None,
+    *,
+    for_seconds: float | None = None,
+    ready: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Run a centre with its web page until SIGINT or SIGTERM, or for a time.
+
+    Args:
+        settings: of the centre.
+        feed: where datagrams come from; None receives the inputs of the settings.
+        for_seconds: how long to run; None for ever.
+        ready: called with the address of the page once it is served.
+
+    Raises:
+        BadInputError: a port can't be used, or the certificate can't be made.
+    """
+    hub = DisplayHub()
+    listening, server = _make_server(settings, hub)
+    with contextlib.ExitStack() as stack:
+        stack.callback(listening.close)
+        sender = stack.enter_context(contextlib.closing(PictureSender(settings.outputs, settings.sensors)))
+        centre = Centre(settings, feed or UdpReceiver(list(settings.inputs)))
+        centre.on_picture += [hub.publish_picture, sender.send]
+        centre.on_health += [hub.publish_health]
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+            stack.callback(loop.remove_signal_handler, number)
+        if for_seconds is not None:
+            loop.call_later(for_seconds, stop.set)
+        log.info("centre started", extra={"centre": settings.name, "sensors": len(settings.sensors)})
+        worker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="track"))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        tracking = asyncio.create_task(centre.run(stop, worker))
+        stopping = asyncio.create_task(stop.wait())
+        while not (server.started or serving.done()):
+            await asyncio.sleep(0.01)
+        ready(_page_address(settings.display, listening.getsockname()[1]))
+        await asyncio.wait({serving, tracking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        server.should_exit = True
+        await asyncio.gather(serving, tracking, stopping)
+        log.info("centre stopped", extra={"plots": centre.plots, "pictures": centre.pictures})
+
+
+def _make_server(settings: CentreSettings, hub: DisplayHub) -> tuple[socket.socket, uvicorn.Server]:
+    display = settings.display
+    certificate, key = display.certificate, display.key
+    if certificate is None and not is_loopback(display.host):
+        made = find_or_make_certificate(settings.data, display.host)
+        certificate, key = made.certificate, made.key
+    info = CentreInfo(settings.name, settings.sensors.reference, settings.sensors)
+    server = make_server(create_app(hub, info=info), display.host, display.port, certificate, key)
+    try:
+        # Bound here, so that a port in use is one clear line before anything starts.
+        listening = socket.create_server((display.host, display.port))
+    except (OSError, OverflowError) as error:
+        raise BadInputError(
+            f"can't serve the page: {getattr(error, 'strerror', None) or error}",
+            f"{display.host}:{display.port}",
+            "choose another port",
+        ) from None
+    return listening, _Server(server.config)
+
+
+def _page_address(display: DisplaySettings, port: int) -> str:
+    is_secure = display.certificate is not None or not is_loopback(display.host)
+    host = socket.gethostname() if display.host in ("0.0.0.0", "::") else display.host
+    return f"{'https' if is_secure else 'http'}://{host}:{port}"

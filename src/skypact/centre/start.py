@@ -1,0 +1,43 @@
+"""The first seconds of a centre: loads the stages and shows how the compiler gets on."""
+
+import importlib
+import sys
+import time
+from typing import TextIO
+
+from skypact.core.jit import on_kernel_compiled
+
+SHOW_AFTER = 2.0  # s; a start from the cache is over by then
+
+
+def load_stages(module: str = "skypact.centre.service", out: TextIO | None = None) -> float:
+    """Import `module`, which makes every kernel ready, with a progress line when that takes long; returns s.
+
+    The first start ever compiles; later ones load what was kept.
+    """
+    out = out or sys.stderr
+    began = time.monotonic()
+    count = 0
+    is_shown = False
+
+    def show(kernel: str) -> None:
+        nonlocal count, is_shown
+        count += 1
+        if time.monotonic() - began > SHOW_AFTER:
+            is_shown = True
+            text = f"first start: {count} kernels ready ({kernel.removeprefix('skypact.')})"
+            # On a terminal one line is written over; in a log file it would be one long line.
+            if out.isatty():
+                out.write(f"\r{text[:100]:<100}")
+            elif count % 25 == 0:
+                out.write(text + "\n")
+            out.flush()
+
+    on_kernel_compiled(show)
+    importlib.import_module(module)
+    took = time.monotonic() - began
+    if is_shown:
+        end = f"{count} kernels ready after {took:.0f} s"
+        out.write(f"\r{end:<100}\n" if out.isatty() else f"{end}\n")
+        out.flush()
+    return took
