@@ -67,8 +67,7 @@ def track_to_files(
             summary.pictures += 1
             numbers.update(uid.tobytes() for uid in picture.uid)
             fates.settle(tracker.take_outcomes())
-        tracker.close()
-        fates.settle(tracker.take_outcomes())
+        fates.close()
         summary.rows = writer.rows
     summary.tracks = len(numbers)
     summary.outcomes = fates.counts()
@@ -93,6 +92,12 @@ class PlotFates:
         self._reason[outcomes.plot] = outcomes.reason
         self._uid[outcomes.plot] = outcomes.uid
         self._number[outcomes.plot] = outcomes.number
+
+    def close(self) -> None:
+        """Settle the plots that no track has claimed by the end of the recording."""
+        open_plots = self._outcome < 0
+        self._outcome[open_plots] = Outcome.CLUTTER
+        self._reason[open_plots] = OutcomeReason.STILL_OPEN
 
     def counts(self) -> dict[str, int]:
         """Plots by outcome, in the words of plots files."""

@@ -78,3 +78,4 @@ class OutcomeReason(IntEnum):
     OLDER_THAN_TRACK = 10  # late: the tracks that it fits are too far ahead of it
     OLDER_THAN_SENSOR = 11  # late: its sensor has sent plots from long after it
     NO_ROOM = 12  # clutter: the tracker was full
+    STILL_OPEN = 13  # clutter: the recording ended before it was decided
