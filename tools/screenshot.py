@@ -13,7 +13,9 @@ from skypact.benchmarks.browser import Browser, why_no_browser
 
 def main() -> int:
     """Take the picture; exit code 2 when no browser can be run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("url")
     parser.add_argument("out", type=Path)
     parser.add_argument("--track", type=int, help="track number to select")

@@ -70,7 +70,9 @@ class Scene:
         altitude = draw.integers(40, 410, count) * FLIGHT_LEVEL
         altitude[draw.random(count) < 0.04] = np.nan
         coasting = draw.random(count) < 0.06
-        lag = np.where(coasting, draw.uniform(8.0, 45.0, count), (after * 0.5 + draw.uniform(0, 4, count)) % 4.0)
+        lag = np.where(
+            coasting, draw.uniform(8.0, 45.0, count), (after * 0.5 + draw.uniform(0, 4, count)) % 4.0
+        )
         sigma = draw.uniform(25.0, 200.0, count)
         covariance = np.zeros((count, 2, 2))
         covariance[:, 0, 0], covariance[:, 1, 1] = sigma**2, (0.6 * sigma) ** 2

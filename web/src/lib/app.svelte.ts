@@ -96,14 +96,16 @@ export class App {
     this.streams = connect(
       (frame) => this.takeFrame(frame),
       (event) => this.takeEvent(event),
+      (reason) => (this.failure = reason),
     );
     const centre = await this.askCentre();
     if (this.graphics === "none") {
       this.failure = "This browser has no WebGL: the map can't be drawn. The track table works.";
       return;
     }
+    const restored = fromHash(location.hash).camera;
     const home = { longitude: centre?.longitude_deg ?? 0, latitude: centre?.latitude_deg ?? 0, zoom: 6 };
-    this.map = new MapView(container, canvas, this.store, fromHash(location.hash).camera ?? home, {
+    this.map = new MapView(container, canvas, this.store, restored ?? home, {
       pick: (number) => this.select(number),
       cursor: (position) => (this.cursor = position),
       moved: (_, byHand) => {
@@ -116,6 +118,7 @@ export class App {
       },
     });
     this.showSites();
+    if (!restored) this.map.showAll(this.sites());
     this.refresh();
   }
 
@@ -260,6 +263,11 @@ export class App {
   }
 
   private showSites(): void {
+    this.map?.showSites(this.sites());
+  }
+
+  /** Sensors whose place is known. */
+  private sites(): Site[] {
     const sites: Site[] = [];
     for (const sensor of this.sensors) {
       if (sensor.latitude_deg == null || sensor.longitude_deg == null) continue;
@@ -271,7 +279,7 @@ export class App {
         state: sensor.health?.state ?? "",
       });
     }
-    this.map?.showSites(sites);
+    return sites;
   }
 
   private watchClock(): void {

@@ -16,7 +16,8 @@ const STALE = "#7C8A99";
 const SELECTED = "#FFFFFF";
 const ALARM = "#B3261E";
 const LEADER = "#5B6B7B";
-const SHADE = "rgba(11, 17, 24, 0.72)";
+const SECOND = "#B4C2CF";
+const HALO = "rgba(11, 17, 24, 0.85)";
 
 export type LabelMode = "full" | "short" | "none";
 
@@ -95,6 +96,7 @@ export class LabelCanvas {
     const projection = projectionOf(view);
     context.font = FONT;
     context.textBaseline = "top";
+    context.lineJoin = "round";
     for (const label of this.placed) {
       const row = store.rows.get(label.id);
       if (row === undefined) continue;
@@ -107,11 +109,19 @@ export class LabelCanvas {
       const lines = [firstLine(frame, row, name)];
       if (!label.isShort && (mode !== "short" || label.id === selected)) lines.push(secondLine(frame, row));
       if (label.id === selected) lines.push(thirdLine(frame, row, name));
-      const alarmed = isEmergency(frame, row);
-      context.fillStyle = alarmed ? ALARM : SHADE;
-      context.fillRect(left, top, label.width, label.height);
-      context.fillStyle = label.id === selected || alarmed ? SELECTED : isOld(frame, row) ? STALE : TEXT;
-      lines.forEach((text, line) => context.fillText(text, left + PADDING, top + PADDING + line * LINE));
+      if (isEmergency(frame, row)) {
+        context.fillStyle = ALARM;
+        context.fillRect(left, top, label.width, label.height);
+      }
+      const stands = label.id === selected || isEmergency(frame, row);
+      context.strokeStyle = stands && label.id !== selected ? ALARM : HALO;
+      context.lineWidth = 3;
+      lines.forEach((text, line) => {
+        const first = isOld(frame, row) ? STALE : TEXT;
+        context.fillStyle = stands ? SELECTED : line === 0 ? first : isOld(frame, row) ? STALE : SECOND;
+        context.strokeText(text, left + PADDING, top + PADDING + line * LINE);
+        context.fillText(text, left + PADDING, top + PADDING + line * LINE);
+      });
     }
     this.drawSelection(store, view, selected);
   }

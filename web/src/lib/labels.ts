@@ -38,7 +38,7 @@ const SLOTS = 8;
 const RINGS = [14, 30, 52, 80]; // pixels from the symbol; the outer ones only for labels that must show
 const GAP = 2; // pixels kept free between labels
 const CELL = 64; // pixels of the search grid
-const SYMBOLS_COVERED_MOST = 1; // other symbols that an ordinary label may cover
+const COVERED_ON_STAYING = 1; // other symbols that an ordinary label may cover so as not to move
 const TRIED_MOST = 3000; // labels tried; beyond it the screen has long been full
 const MEMORY = 60_000; // ms for which a hidden label's slot is remembered
 
@@ -193,10 +193,10 @@ export class LabelPlacer {
       });
       if (keptSlot >= 0 && keptSlot < slots) {
         const box = boxInSlot(request, keptSlot, isShort);
-        if (isFree(box) && covered(box, request.id) <= SYMBOLS_COVERED_MOST) return label(keptSlot, box);
+        if (isFree(box) && covered(box, request.id) <= COVERED_ON_STAYING) return label(keptSlot, box);
       }
       let best: PlacedLabel | null = null;
-      let bestCost = must ? Infinity : SYMBOLS_COVERED_MOST + 1;
+      let bestCost = must ? Infinity : 1;
       for (let slot = 0; slot < slots && bestCost > 0; slot++) {
         const box = boxInSlot(request, slot, isShort);
         if (!isFree(box)) continue;

@@ -3,8 +3,7 @@ import type { Layer } from "@deck.gl/core";
 import { IconLayer, LineLayer, ScatterplotLayer } from "@deck.gl/layers";
 import { isEmergency, isOld } from "./filters";
 import { COASTING, SINGLE_SENSOR, headingOf, latitudeOf, longitudeOf, speedOf, type Frame } from "./frame";
-import type { PictureStore } from "./picture";
-import { TRAIL_DOTS } from "./picture";
+import { TRAIL_DOTS, type PictureStore } from "./picture";
 import { SYMBOL_SIZE, type SymbolAtlas, type SymbolState } from "./symbols";
 
 const METRES_PER_DEGREE = 111_195; // of latitude, mean
@@ -46,12 +45,13 @@ export function trackLayers(
 function trailLayer(store: PictureStore, frame: Frame, rows: Uint32Array): Layer {
   const positions = new Float64Array(rows.length * TRAIL_DOTS * 2);
   const colours = new Uint8Array(rows.length * TRAIL_DOTS * 4);
+  for (let at = 0; at < colours.length; at += 4) colours.set(UNKNOWN, at);
   let count = 0;
   for (const row of rows) {
     store.eachDot(frame.number[row], (longitude, latitude, step) => {
       positions[2 * count] = longitude;
       positions[2 * count + 1] = latitude;
-      colours.set([...UNKNOWN, 60 + 25 * step], 4 * count);
+      colours[4 * count + 3] = 60 + 25 * step;
       count++;
     });
   }
@@ -61,7 +61,7 @@ function trailLayer(store: PictureStore, frame: Frame, rows: Uint32Array): Layer
       length: count,
       attributes: {
         getPosition: { value: positions.subarray(0, 2 * count), size: 2 },
-        getFillColor: { value: colours.subarray(0, 4 * count), size: 4 },
+        getFillColor: { value: colours.subarray(0, 4 * count), size: 4, normalized: true },
       },
     },
     getRadius: 1.4,

@@ -16,6 +16,8 @@ setWorkerUrl(workerUrl);
 
 const PICK_RADIUS = 16; // pixels
 const PAN_STEP = 120; // pixels
+const REACH_SHOWN = 200_000; // m around a sensor that the first view holds
+const METRES_PER_DEGREE = 111_195; // of latitude, mean
 
 export interface MapChoice {
   rows: Uint32Array;
@@ -102,6 +104,22 @@ export class MapView {
     if (!this.isReady) return;
     this.source("sites").setData(sitePoints(sites));
     this.source("ranges").setData(rangeRings(sites));
+  }
+
+  /** Bring the sensors and what they see into view. */
+  showAll(sites: Site[]): void {
+    if (sites.length === 0) return;
+    let [west, south, east, north] = [Infinity, Infinity, -Infinity, -Infinity];
+    for (const site of sites) {
+      const reach = Math.min(site.range ?? 0, REACH_SHOWN) / METRES_PER_DEGREE;
+      const narrowing = Math.max(Math.cos((site.latitude * Math.PI) / 180), 0.2);
+      west = Math.min(west, site.longitude - reach / narrowing);
+      east = Math.max(east, site.longitude + reach / narrowing);
+      south = Math.min(south, site.latitude - reach);
+      north = Math.max(north, site.latitude + reach);
+    }
+    if (east - west > 180) return; // sites on both sides of 180 degrees: stay where the centre is
+    this.map.fitBounds([west, Math.max(south, -80), east, Math.min(north, 80)], { duration: 0 });
   }
 
   /** Pixels of a track's symbol in the map's box; null when there is no such track. */

@@ -88,12 +88,20 @@ export interface Streams {
 export function connect(
   takeFrame: (frame: Frame) => void,
   takeEvent: (event: CentreEvent) => void,
+  fail: (reason: string) => void,
 ): Streams {
   const answer = new Uint8Array(1);
   const pictures = new LastingSocket(
     () => socketAddress("/ws/picture"),
     (data, socket) => {
-      takeFrame(decodeFrame(data as ArrayBuffer));
+      let frame: Frame;
+      try {
+        frame = decodeFrame(data as ArrayBuffer);
+      } catch (error) {
+        fail(`The centre sent a picture that this page can't read (${String(error)}). Reload the page.`);
+        return; // unanswered, so that the centre sends no more of them
+      }
+      takeFrame(frame);
       if (socket.readyState === WebSocket.OPEN) socket.send(answer);
     },
     SILENCE_MOST,

@@ -22,7 +22,7 @@ export interface SymbolAtlas {
 }
 
 /** Height of a symbol on the map, pixels. */
-export const SYMBOL_SIZE = 24;
+export const SYMBOL_SIZE = 22;
 
 /** The atlas; milsymbol is loaded with it, apart from the page's own script. */
 export async function makeAtlas(): Promise<SymbolAtlas> {
@@ -58,7 +58,7 @@ function drawState(context: OffscreenCanvasRenderingContext2D, frame: Path2D, st
   context.strokeStyle = LAND;
   context.lineWidth = 20;
   context.stroke(frame);
-  context.globalAlpha = state === "solid" ? 0.35 : state === "emergency" ? 0.8 : 0;
+  context.globalAlpha = state === "solid" ? 0.28 : state === "emergency" ? 0.8 : 0;
   context.fillStyle = colour;
   context.fill(frame);
   context.globalAlpha = 1;
