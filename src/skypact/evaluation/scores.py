@@ -164,10 +164,15 @@ def _segments(
 def _longest_segment(
     truth: Truth, tracks: Tracks, owned: Pairs, counts: NDArray[np.bool_], period: float
 ) -> float:
-    """Longest stretch of one track on each target, summed, over the counted time of all targets."""
-    target, _, begin, end = _segments(truth, tracks, owned, period)
+    """Longest time that any one track spent on each target, summed, over the counted time of all targets.
+
+    As in Stone Soup, times of one track on one target add up across gaps, which `breaks` tells.
+    """
+    target, number, begin, end = _segments(truth, tracks, owned, period)
+    pair, which = np.unique(target * len(tracks.names) + number, return_inverse=True)
+    spent = np.bincount(which, end - begin + period)
     longest = np.zeros(len(truth.names))
-    np.maximum.at(longest, target, end - begin + period)
+    np.maximum.at(longest, pair // max(len(tracks.names), 1), spent)
     return _ratio(longest.sum(), counts.sum() * period, 0.0)
 
 
@@ -177,6 +182,8 @@ def _number_change_rate(truth: Truth, tracks: Tracks, owned: Pairs, period: floa
     seconds = len(np.unique(owned.truth)) * period
     order = np.lexsort((begin, target))
     target, number, begin, end = target[order], number[order], begin[order], end[order]
+    if not len(target):
+        return 0.0
     changes = 0
     bounds = np.append(np.flatnonzero(np.append(True, np.diff(target) != 0)), len(target))
     for low, high in pairwise(bounds):
