@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from skypact.asterix.decode import decode_datagrams
 from skypact.asterix.model import RecordColumns
+from skypact.asterix.tables import CATEGORIES, editions, load_table
 from skypact.centre.settings import ReceptionRule
 from skypact.plots.assemble import PlotAssembler
 from skypact.plots.model import PlotBatch, make_plots
@@ -34,6 +35,16 @@ class DatagramFeed(Protocol):
     def read_losses(self) -> dict[str, int]:
         """Datagrams lost or held back since the start, by reason."""
         ...
+
+
+def warm_up(sensors: SensorTable) -> None:
+    """Lay out the tables of all editions that can come, so that the first datagram does not wait for it."""
+    for category in CATEGORIES:
+        load_table(category, editions(category)[-1], "core")
+    for chosen in sensors.editions.values():
+        for category, edition in chosen.items():
+            if edition in editions(category):
+                load_table(category, edition, "core")
 
 
 class Ingest:

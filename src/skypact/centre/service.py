@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import uvicorn
 
 from skypact.centre.certificates import find_or_make_certificate, is_loopback
-from skypact.centre.ingest import DatagramFeed, Ingest
+from skypact.centre.ingest import DatagramFeed, Ingest, warm_up
 from skypact.centre.output import PictureSender
 from skypact.centre.pipeline import Pipeline
 from skypact.centre.settings import CentreSettings, DisplaySettings
@@ -70,9 +70,9 @@ class Centre:
             self.plots += len(plots)
             for take_plots in self.on_plots:
                 take_plots(plots)
-        pictures = self.pipeline.feed(plots)
-        if closed > -float("inf"):
-            pictures += self.pipeline.advance(closed)
+        if closed == -float("inf"):
+            return  # nothing has been heard yet, not even silence
+        pictures = self.pipeline.feed(plots) + self.pipeline.advance(closed)
         self.tracker.take_outcomes()
         for picture in pictures:
             self.pictures += 1
@@ -140,6 +140,7 @@ async def serve(
     Raises:
         BadInputError: a port can't be used, or the certificate can't be made.
     """
+    warm_up(settings.sensors)
     hub = DisplayHub()
     listening, server = _make_server(settings, hub)
     with contextlib.ExitStack() as stack:

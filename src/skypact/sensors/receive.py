@@ -103,7 +103,7 @@ class UdpReceiver:
         self,
         sources: list[UdpSource],
         *,
-        slots: int = 16_384,
+        slots: int = 32_768,
         kernel_buffer: int = KERNEL_BUFFER,
         use_recvmmsg: bool | None = None,
         now: Callable[[], float] = time.time,
