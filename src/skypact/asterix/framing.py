@@ -16,8 +16,8 @@ from skypact.asterix.framing_kernels import (
     GPS_TRAILER,
     ORADIS,
     RAW,
-    chain_at,
     chain_octets,
+    first_chain,
     walk_units,
 )
 from skypact.asterix.model import Datagrams, ErrorCount, Recording
@@ -31,10 +31,17 @@ ASSIGNED_CATEGORIES = (
     *(1, 2, 3, 4, 7, 8, 9, 10, 11, 15, 16, 17, 18, 19, 20, 21, 23, 25, 30, 31, 32, 34, 48),
     *(62, 63, 65, 129, 150, 204, 205, 239, 240, 247, 252),
 )
-GPS_HEADER = 2200  # octets before the first block
+GPS_HEADER = 2200  # octets before the first block: filling, at most with some text
+_HEADER_VARIETY = 100  # different octets in it at most; chance would give nearly all 256
 NAMES = {RAW: "raw", FINAL: "final", GPS: "gps", ORADIS: "oradis"}
 _TRIAL_UNITS = 512  # to judge a framing by
+# Evidence that octets are no chance, in bits: a unit weighs log2(65,536 / its length) for being short and
+# 3 for its category, less 5 that random octets reach as well; a gap or a unit cut short costs a search.
+_UNIT_BITS = 16.0 + 3.0 - 5.0
+_FAULT_BITS = 10.0
+_COMMON = 0.02  # share of the units from which a category is to be expected after a fault
 _LEADING_GARBAGE = 65_536  # octets in which to look for a first block
+_LEADING_CHAIN = 10  # units that make a beginning
 _HEX_OCTETS = 32  # of offending octets kept
 
 
@@ -77,7 +84,7 @@ def _recognise(content: Bytes1) -> tuple[int | None, int]:
     best: tuple[float, int | None, int] = (0.5, None, 0)
     # Those with the most structure first: a tie goes to them.
     for framing, start in ((FINAL, 0), (GPS, GPS_HEADER), (RAW, 0), (ORADIS, 0)):
-        if start >= len(content):
+        if start >= len(content) or len(np.unique(content[:start])) > _HEADER_VARIETY:
             continue
         score = _share_explained(content, start, framing, assigned)
         if score > best[0]:
@@ -86,10 +93,8 @@ def _recognise(content: Bytes1) -> tuple[int | None, int]:
         return best[1], best[2]
     # A recording that was cut out of a longer one may start inside a block.
     for framing in (FINAL, ORADIS, GPS, RAW):
-        for start in range(1, min(_LEADING_GARBAGE, len(content))):
-            may_start = bool(assigned[content[start]]) or framing in (FINAL, ORADIS)
-            if may_start and chain_at(content, start, len(content), framing, assigned, 8):
-                return framing, 0
+        if first_chain(content, _LEADING_GARBAGE, framing, assigned, _LEADING_CHAIN) >= 0:
+            return framing, 0
     return None, 0
 
 
@@ -104,24 +109,41 @@ def _share_explained(content: Bytes1, start: int, framing: int, assigned: Bools1
     )
     if len(offsets) == 0 or (len(gap_offsets) and gap_offsets[0] == start):
         return 0.0
-    whole = lengths + (
-        GPS_TRAILER if framing == GPS else 12 if framing == FINAL else 6 if framing == ORADIS else 0
-    )
-    is_assigned = assigned[content[offsets]]
-    if len(offsets) < _TRIAL_UNITS and len(gap_offsets) == 0:
-        is_assigned = np.ones(len(offsets), dtype=np.bool_)
-    elif is_assigned.mean() < 0.5:
-        return 0.0
-    explained = float(whole[is_assigned].sum())
+    overhead = {FINAL: 12, ORADIS: 6, GPS: GPS_TRAILER}.get(framing, 0)
+    whole = lengths + overhead
+    is_cut = _is_cut(content, offsets, lengths)
+    is_assigned = assigned[content[offsets]] & ~is_cut
     # A last unit that was cut off says nothing against the framing.
-    gaps = gap_lengths[gap_offsets + gap_lengths < end]
-    return explained / (float(whole.sum()) + float(gaps.sum()))
+    gaps = gap_lengths
+    if len(gaps) and gap_offsets[-1] + gaps[-1] == end:
+        gaps = gaps[:-1] if _is_cut_unit(content, int(gap_offsets[-1]), framing, assigned) else gaps
+    if len(gap_offsets) == 0 and len(offsets) < _TRIAL_UNITS and not is_cut.any():
+        is_assigned = np.ones(len(offsets), dtype=np.bool_)
+    else:
+        faults = len(gaps) + np.count_nonzero(is_cut)
+        if (_UNIT_BITS - np.log2(lengths[is_assigned])).sum() <= _FAULT_BITS * faults:
+            return 0.0
+    return float(whole[is_assigned].sum()) / (float(whole.sum()) + float(gaps.sum()))
+
+
+def _is_cut(content: Bytes1, offsets: Ints1, lengths: Ints1) -> Bools1:
+    """(U,) units whose first block says more octets than the walk has left it, as its length was a lie."""
+    last = len(content) - 1
+    said = content[np.minimum(offsets + 1, last)].astype(np.int64) << 8
+    is_cut: Bools1 = (said | content[np.minimum(offsets + 2, last)]) > lengths
+    return is_cut
 
 
 def _from_units(content: Bytes1, framing: int, start: int) -> Recording:
     assigned = _expected(ASSIGNED_CATEGORIES)
     end = len(content)
     offset, length, gap_offset, gap_length = walk_units(content, start, end, framing, assigned, end)
+    if len(gap_offset) or _is_cut(content, offset, length).any():
+        # Once more, and after each fault on with categories that are frequent in this file.
+        counts = np.bincount(content[offset], minlength=256)
+        common = counts >= max(2.0, _COMMON * len(offset))
+        expected = common if common.any() else counts > 0
+        offset, length, gap_offset, gap_length = walk_units(content, start, end, framing, expected, end)
     problems: list[Problem] = []
     for position, octets in zip(gap_offset.tolist(), gap_length.tolist(), strict=True):
         is_tail = position + octets == end and _is_cut_unit(content, position, framing, assigned)

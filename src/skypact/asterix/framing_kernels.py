@@ -83,16 +83,27 @@ def unit_at(buffer: Bytes1, position: int, end: int, framing: int) -> tuple[int,
 
 
 @kernel
-def chain_at(buffer: Bytes1, position: int, end: int, framing: int, known: Bools1, depth: int) -> bool:
-    """Whether `depth` units of known categories follow each other, or at least one up to the very end."""
+def chain_at(
+    buffer: Bytes1, position: int, end: int, framing: int, known: Bools1, depth: int, least: int
+) -> bool:
+    """Whether `depth` units of known categories follow each other, or at least `least` up to the very end."""
     for found in range(depth):
-        if position == end and found > 0:
+        if position == end and found >= least:
             return True
         total, first, _ = unit_at(buffer, position, end, framing)
         if total == 0 or not known[buffer[first]]:
             return False
         position += total
     return True
+
+
+@kernel
+def first_chain(buffer: Bytes1, limit: int, framing: int, known: Bools1, depth: int) -> int:
+    """The first position below `limit` where `depth` units of known categories begin; -1 for none."""
+    for position in range(min(limit, len(buffer))):
+        if chain_at(buffer, position, len(buffer), framing, known, depth, depth):
+            return position
+    return -1
 
 
 @kernel
@@ -134,7 +145,7 @@ def walk_units(
             position += total
             continue
         again = before + 1
-        while again < end and not chain_at(buffer, again, end, framing, known, 3):
+        while again < end and not chain_at(buffer, again, end, framing, known, 3, 1):
             again += 1
         if again < position:
             # The length of the unit before was too long: real units stand inside it.
