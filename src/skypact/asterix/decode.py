@@ -142,14 +142,14 @@ def _decode_group(
             block,
             table.program,
             scratch.values,
-            scratch.is_written,
+            scratch.is_seen,
             scratch.datagram,
             scratch.offset,
             report,
         )
         read = int(sizes[before:block].sum())
         left = int(sizes[block:].sum())
-        gathered.take_over(scratch, count, expected=count * left // max(read, 1))
+        gathered.take_over(table, scratch, count, expected=count * left // max(read, 1))
     _count_reports(decoded, buffer, report, blocks)
     columns = gathered.columns
     records = RecordColumns(
@@ -182,7 +182,7 @@ class _Room:
     """Arrays that the kernel writes to."""
 
     values: NDArray[np.int32]
-    is_written: NDArray[np.uint8]
+    is_seen: NDArray[np.uint8]
     datagram: NDArray[np.int32]
     offset: NDArray[np.int64]
 
@@ -199,7 +199,7 @@ def _scratch(table: Table, rows: int) -> _Room:
         rows = (max(rows, _CHUNK_ROWS) // _ROWS_A_LINE | 1) * _ROWS_A_LINE + 2 * _ROWS_A_LINE
         room = _Room(
             values=np.full((len(table.columns), rows), MISSING, dtype=np.int32),
-            is_written=np.zeros(len(table.columns), dtype=np.uint8),
+            is_seen=np.zeros(len(table.program.nodes), dtype=np.uint8),
             datagram=np.empty(rows, dtype=np.int32),
             offset=np.empty(rows, dtype=np.int64),
         )
@@ -217,15 +217,14 @@ class _Gathered:
         self.datagram = np.empty(0, dtype=np.int32)
         self.offset = np.empty(0, dtype=np.int64)
 
-    def take_over(self, room: _Room, count: int, expected: int) -> None:
+    def take_over(self, table: Table, room: _Room, count: int, expected: int) -> None:
         """Move `count` records out of the room; `expected` are still to come."""
         end = self.count + count
-        written = np.flatnonzero(room.is_written)
-        self._grow(np.setdiff1d(written, self.columns), end, expected)
-        for row, column in enumerate(self.columns):
-            self.values[row, self.count : end] = room.values[column, :count]
-        room.values[written, :count] = MISSING
-        room.is_written[:] = 0
+        is_written = room.is_seen[table.column_node] != 0
+        self._grow(np.setdiff1d(np.flatnonzero(is_written), self.columns), end, expected)
+        sources = np.where(is_written[self.columns], self.columns, -1).astype(np.int64)
+        kernels.move_records(room.values, sources, count, self.values, self.count)
+        room.is_seen[:] = 0
         self.datagram[self.count : end] = room.datagram[:count]
         self.offset[self.count : end] = room.offset[:count]
         self.count = end

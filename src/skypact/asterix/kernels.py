@@ -38,13 +38,14 @@ POSITION: Final = np.uint64(5)  # column of the position in the record, plus 1; 
 COUNT: Final = np.uint64(6)  # column of the repetitions or the length, plus 1; 0: none
 SLOTS: Final = np.uint64(7)  # first slot of a compound item
 
-# Rows of `Program.fields`: STRIDE numbers, at these places.
-OFFSET: Final = np.uint64(0)  # octets from the part's start
-OCTETS: Final = np.uint64(1)  # to load, 1 to 5; 0: the column is the field's position in the record
-SHIFT: Final = np.uint64(2)
-MASK: Final = np.uint64(3)
-SIGN: Final = np.uint64(4)  # sign bit after the shift; 0: unsigned
-COLUMN: Final = np.uint64(5)
+# Rows of `Program.fields`: FIELD_STRIDE numbers, at these places. A part of at most PART_OCTETS octets is
+# loaded into one integer, its first octet highest.
+FIELD_STRIDE: Final = np.uint64(4)
+SHIFT: Final = np.uint64(0)
+MASK: Final = np.uint64(1)
+SIGN: Final = np.uint64(2)  # sign bit after the shift; 0: unsigned
+COLUMN: Final = np.uint64(3)
+PART_OCTETS: Final = np.uint64(8)
 
 # Kinds of nodes. Node 0 is the spare one.
 SPARE: Final = np.uint64(0)
@@ -57,6 +58,7 @@ COMPOUND: Final = np.uint64(6)
 RANDOM_SEQUENCE: Final = np.uint64(7)
 UNDECIDED: Final = np.uint64(8)  # an item whose meaning hangs on one that did not come
 TAIL: Final = np.uint64(9)  # further repetitions, or parts that the edition does not know
+OPAQUE: Final = np.uint64(10)  # of fixed length, told by its position
 
 # Faults: what ends the reading of a block, and what `find_blocks` sees.
 NO_FAULT: Final = 0
@@ -90,8 +92,10 @@ _TWO: Final = np.uint64(2)
 _THREE: Final = np.uint64(3)
 _FOUR: Final = np.uint64(4)
 _FIVE: Final = np.uint64(5)
+_SIX: Final = np.uint64(6)
 _SEVEN: Final = np.uint64(7)
 _EIGHT: Final = np.uint64(8)
+_WIDTH: Final = np.uint64(64)
 _PRESENCE: Final = np.uint64(0xFE)
 _FIRST_BIT: Final = np.uint64(0x80)
 
@@ -103,7 +107,7 @@ class Program(NamedTuple):
     """The table of an edition as numbers."""
 
     nodes: UInt64s1  # rows of STRIDE numbers; a node is named by the index of its row's start
-    fields: UInt64s1  # likewise
+    fields: UInt64s1  # rows of FIELD_STRIDE numbers
     slots: UInt64s1  # node of each FSPEC bit: UAPs first, then compound items
     uap_length: np.uint64  # slots of one UAP, a multiple of 7
     switch: np.uint64  # node whose first bit chooses between the second and third UAP; 0: one UAP
@@ -174,6 +178,51 @@ def find_blocks(
 
 
 @kernel
+def load_octets(buffer: Bytes1, position: np.uint64, size: np.uint64) -> np.uint64:
+    """Eight octets as one integer, the first highest; 0 for those behind the buffer of `size` octets."""
+    if position + PART_OCTETS <= size:
+        # Written out, because the compiler makes one load of it.
+        return (
+            np.uint64(buffer[position]) << np.uint64(56)
+            | np.uint64(buffer[position + _ONE]) << np.uint64(48)
+            | np.uint64(buffer[position + _TWO]) << np.uint64(40)
+            | np.uint64(buffer[position + _THREE]) << np.uint64(32)
+            | np.uint64(buffer[position + _FOUR]) << np.uint64(24)
+            | np.uint64(buffer[position + _FIVE]) << np.uint64(16)
+            | np.uint64(buffer[position + _SIX]) << _EIGHT
+            | np.uint64(buffer[position + _SEVEN])
+        )
+    joined = _ZERO
+    shift = _WIDTH
+    while position < size:
+        shift -= _EIGHT
+        joined |= np.uint64(buffer[position]) << shift
+        position += _ONE
+    return joined
+
+
+@kernel
+def move_records(values: MutableInt32s2, columns: Ints1, count: int, out: MutableInt32s2, first: int) -> None:
+    """Move the first records of some columns to another array, and leave ABSENT behind.
+
+    Args:
+        values: (C, R) written to.
+        columns: (S,) to move; -1: the records have none, and ABSENT is moved.
+        count: records to move.
+        out: (S, N) written to from row `first`.
+    """
+    for column in range(len(columns)):
+        source = columns[column]
+        if source < 0:
+            for record in range(count):
+                out[column, first + record] = ABSENT
+            continue
+        for record in range(count):
+            out[column, first + record] = values[source, record]
+            values[source, record] = ABSENT
+
+
+@kernel
 def decode_blocks(
     buffer: Bytes1,
     begins: UInt64s1,
@@ -182,7 +231,7 @@ def decode_blocks(
     first_block: int,
     program: Program,
     values: MutableInt32s2,
-    is_written: MutableBytes1,
+    is_seen: MutableBytes1,
     record_datagram: MutableInt32s1,
     record_offset: MutableInts1,
     report: MutableInts2,
@@ -199,7 +248,7 @@ def decode_blocks(
         first_block: where to start.
         program: the table.
         values: (C, R) full of ABSENT, written to: raw integers.
-        is_written: (C,) written to: 1 for each column that got a value.
+        is_seen: (nodes,) written to: 1 for each node whose columns got values.
         record_datagram: (R,) written to: datagram of each record.
         record_offset: (R,) written to: first octet of each record.
         report: (B, REPORT_COLUMNS) of zeros, written to: fault that ended a block, and anomalies.
@@ -212,6 +261,7 @@ def decode_blocks(
     slots = program.slots
     capacity = np.uint64(len(record_offset))
     columns = np.uint64(values.shape[0])
+    size = np.uint64(len(buffer))
     row = _ZERO
     for block in range(first_block, len(begins)):
         position = begins[block] + HEADER
@@ -281,9 +331,8 @@ def decode_blocks(
                         fault = SPARE_SUBITEM if is_nested else SPARE_ITEM
                         break
                     if kind == REPETITIVE_FX and nodes[node + POSITION] > _ZERO:
-                        column = nodes[node + POSITION] - _ONE
-                        values[column, row] = np.int32(position - start)
-                        is_written[column] = 1
+                        is_seen[node] = 1
+                        values[nodes[node + POSITION] - _ONE, row] = np.int32(position - start)
                     item = position
                     part = node
                     skipped = 0
@@ -292,26 +341,17 @@ def decode_blocks(
                         if length > end - position:
                             fault = TRUNCATED
                             break
-                        for field in range(nodes[part + FIELD_BEGIN], nodes[part + FIELD_END], STRIDE):
-                            at = position + fields[field + OFFSET]
-                            octets = fields[field + OCTETS]
-                            column = fields[field + COLUMN]
-                            is_written[column] = 1
-                            if octets == _ZERO:
-                                values[column, row] = np.int32(at - start)
-                                continue
-                            loaded = np.uint64(buffer[at])
-                            if octets > _ONE:
-                                loaded = loaded << _EIGHT | np.uint64(buffer[at + _ONE])
-                                if octets > _TWO:
-                                    loaded = loaded << _EIGHT | np.uint64(buffer[at + _TWO])
-                                    if octets > _THREE:
-                                        loaded = loaded << _EIGHT | np.uint64(buffer[at + _THREE])
-                                        if octets > _FOUR:
-                                            loaded = loaded << _EIGHT | np.uint64(buffer[at + _FOUR])
-                            loaded = loaded >> fields[field + SHIFT] & fields[field + MASK]
-                            sign = fields[field + SIGN]
-                            values[column, row] = np.int32(np.int64(loaded ^ sign) - np.int64(sign))
+                        begin = nodes[part + FIELD_BEGIN]
+                        finish = nodes[part + FIELD_END]
+                        if begin < finish:
+                            is_seen[part] = 1
+                            joined = load_octets(buffer, position, size)
+                            for field in range(begin, finish, FIELD_STRIDE):
+                                content = joined >> fields[field + SHIFT] & fields[field + MASK]
+                                sign = fields[field + SIGN]
+                                values[fields[field + COLUMN], row] = np.int32(
+                                    np.int64(content ^ sign) - np.int64(sign)
+                                )
                         position += length
                         following = nodes[part + NEXT]
                         if following == _ZERO or not buffer[position - _ONE] & 1:
@@ -329,9 +369,7 @@ def decode_blocks(
                     if kind == EXTENDED:
                         unknown_parts += skipped
                     elif kind == REPETITIVE_FX and nodes[node + COUNT] > _ZERO:
-                        column = nodes[node + COUNT] - _ONE
-                        values[column, row] = np.int32(skipped + 1)
-                        is_written[column] = 1
+                        values[nodes[node + COUNT] - _ONE, row] = np.int32(skipped + 1)
                     if node == program.switch and fault == NO_FAULT:
                         change = program.uap_length * (_TWO if buffer[item] & 0x80 else _ONE) - uap
                         uap += change
@@ -356,6 +394,15 @@ def decode_blocks(
                     position += _ONE
                     base = nodes[node + SLOTS]
                     bits = np.uint64(buffer[octet]) & _PRESENCE
+                elif kind == OPAQUE:
+                    length = nodes[node + LENGTH]
+                    if length > end - position:
+                        fault = TRUNCATED
+                        break
+                    if nodes[node + POSITION] > _ZERO:
+                        is_seen[node] = 1
+                        values[nodes[node + POSITION] - _ONE, row] = np.int32(position - start)
+                    position += length
                 elif kind == UNDECIDED:
                     fault = NO_VARIATION
                 else:
@@ -378,12 +425,9 @@ def decode_blocks(
                         fault = TRUNCATED
                         break
                     if nodes[node + POSITION] > _ZERO:
-                        column = nodes[node + POSITION] - _ONE
-                        values[column, row] = np.int32(position - start)
-                        is_written[column] = 1
-                        column = nodes[node + COUNT] - _ONE
-                        values[column, row] = np.int32(number)
-                        is_written[column] = 1
+                        is_seen[node] = 1
+                        values[nodes[node + POSITION] - _ONE, row] = np.int32(position - start)
+                        values[nodes[node + COUNT] - _ONE, row] = np.int32(number)
                     position += length
             if fault != NO_FAULT:
                 report[block, FAULT] = fault

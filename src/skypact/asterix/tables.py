@@ -50,6 +50,7 @@ class Table:
     names: tuple[str, ...]
     scale: Floats1
     unit: tuple[str, ...]
+    column_node: NDArray[np.intp]  # (C,) node that fills each column
     program: kernels.Program
 
 
@@ -126,32 +127,48 @@ class _Builder:
         # Columns are numbered in the order of the item, nodes are linked from its end.
         for part in structure["extended"]:
             for bits in field_bits(name, part):
-                bits.add_columns(self)
+                list(bits.add_columns(self))
         for part in reversed(structure["extended"][1:]):
             following = self._add_part(kernels.FIXED, name, part, NEXT=following)
         return self._add_part(kernels.EXTENDED, name, structure["extended"][0], NEXT=following)
 
     def _add_part(self, kind: np.uint64, name: str, part: list[list[Any]], **places: int) -> int:
+        octets = count_octets(part)
+        assert octets <= kernels.PART_OCTETS, name
+        stride = int(kernels.FIELD_STRIDE)
         begin = len(self.fields)
         for bits in field_bits(name, part):
+            if bits.is_opaque:
+                assert kind == kernels.FIXED and bits.bits == octets * 8, name
+                position = self.add_column(f"{name}/position")
+                found = {} if position is None else {"POSITION": position + 1}
+                return self.add_node(kernels.OPAQUE, LENGTH=octets, **found)
             for column, start, count in bits.add_columns(self):
                 self._add_field(column, start, count, bits.is_signed)
-        stride = int(kernels.STRIDE)
         ranges = {"FIELD_BEGIN": begin * stride, "FIELD_END": len(self.fields) * stride}
-        return self.add_node(kind, LENGTH=count_octets(part), **ranges, **places)
+        return self.add_node(kind, LENGTH=octets, **ranges, **places)
 
     def _add_field(self, column: int, start: int, count: int, is_signed: bool) -> None:
-        """`count` bits from bit `start` of the part go to a column; no bits: the position does."""
-        row = [0] * int(kernels.STRIDE)
-        row[int(kernels.OFFSET)] = start // 8
+        """`count` bits from bit `start` of the part go to a column."""
+        row = [0] * int(kernels.FIELD_STRIDE)
+        row[int(kernels.SHIFT)] = 64 - start - count
+        row[int(kernels.MASK)] = (1 << count) - 1
+        row[int(kernels.SIGN)] = 1 << (count - 1) if is_signed else 0
         row[int(kernels.COLUMN)] = column
-        if count:
-            octets = (start % 8 + count + 7) // 8
-            row[int(kernels.OCTETS)] = octets
-            row[int(kernels.SHIFT)] = octets * 8 - start % 8 - count
-            row[int(kernels.MASK)] = (1 << count) - 1
-            row[int(kernels.SIGN)] = 1 << (count - 1) if is_signed else 0
         self.fields.append(row)
+
+    def column_nodes(self) -> list[int]:
+        """The node that fills each column."""
+        nodes = [0] * len(self.columns)
+        for number, row in enumerate(self.nodes):
+            begin, end = (row[int(place)] for place in (kernels.FIELD_BEGIN, kernels.FIELD_END))
+            stride = int(kernels.FIELD_STRIDE)
+            filled = [fields[int(kernels.COLUMN)] for fields in self.fields[begin // stride : end // stride]]
+            filled += [row[int(place)] - 1 for place in (kernels.POSITION, kernels.COUNT) if row[int(place)]]
+            for column in filled:
+                assert nodes[column] == 0, self.columns[column].name
+                nodes[column] = number * int(kernels.STRIDE)
+        return nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,24 +182,24 @@ class FieldBits:
     unit: str
     is_signed: bool
 
+    @property
+    def is_opaque(self) -> bool:
+        """Whether the field is too wide for columns, so that only its position is told."""
+        return not self.is_signed and self.bits > _WIDEST_PAIR
+
     def add_columns(self, builder: _Builder) -> Iterator[tuple[int, int, int]]:
-        """The columns that the field fills: number, first bit, bits; a field too wide gives its position."""
-        if self.is_signed or self.bits <= _WIDEST_COLUMN:
-            parts = [(self.name, self.start, self.bits)]
-        elif self.bits <= _WIDEST_PAIR:
+        """The columns that the field fills: number, first bit and bits of each."""
+        parts = [(self.name, self.start, self.bits)]
+        if not self.is_signed and self.bits > _WIDEST_COLUMN:
             high = self.bits - _LOW_BITS
             parts = [
                 (f"{self.name}/high", self.start, high),
                 (f"{self.name}/low", self.start + high, _LOW_BITS),
             ]
-        else:
-            parts = [(f"{self.name}/position", self.start, 0)]
-        columns = []
         for name, start, count in parts:
-            column = builder.add_column(name, self.scale, self.unit, count or 31, self.is_signed)
+            column = builder.add_column(name, self.scale, self.unit, count, self.is_signed)
             if column is not None:
-                columns.append((column, start, count))
-        return iter(columns)
+                yield column, start, count
 
 
 def field_bits(item: str, part: list[list[Any]]) -> Iterator[FieldBits]:
@@ -257,6 +274,7 @@ def load_table(category: int, edition: str, profile: Profile = "full") -> Table:
         names=tuple(column.name for column in builder.columns),
         scale=np.array([column.scale for column in builder.columns]),
         unit=tuple(column.unit for column in builder.columns),
+        column_node=np.array(builder.column_nodes(), dtype=np.intp),
         program=kernels.Program(
             nodes=_flat(builder.nodes),
             fields=_flat(builder.fields),
