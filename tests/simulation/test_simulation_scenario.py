@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -7,7 +9,14 @@ from skypact.cli import app
 from skypact.core.errors import BadInputError
 from skypact.plots.parquet import read_plots
 from skypact.sensors.model import read_sensor_table
-from skypact.simulation.scenario import parse_scenario, preset_names, read_scenario
+from skypact.simulation.scenario import (
+    Radar,
+    Scenario,
+    Traffic,
+    parse_scenario,
+    preset_names,
+    read_scenario,
+)
 from skypact.simulation.world import place_radars
 
 GOOD = """
@@ -93,3 +102,12 @@ def test_the_command_needs_somewhere_to_put_the_run():
     result = CliRunner().invoke(app, ["simulate", "small"])
     assert isinstance(result.exception, BadInputError)
     assert "--out" in str(result.exception)
+
+
+def test_the_scenario_in_the_documentation_can_be_played():
+    page = Path(__file__).resolve().parents[2] / "docs" / "simulation.md"
+    (example,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    scenario = parse_scenario(example.encode(), "docs")
+    assert next(sensor.name for _, sensor in place_radars(scenario)) == "cape"
+    for key in (*Radar.__struct_fields__, *Scenario.__struct_fields__, *Traffic.__struct_fields__):
+        assert key in {"name", "sigma_elevation_deg"} or re.search(rf"\b{key}\b", example), key

@@ -44,6 +44,11 @@ def truth_table(simulation: Simulation) -> pa.Table:
     )
 
 
+def write_truth(path: Path, simulation: Simulation) -> None:
+    """Write a truth file."""
+    pq.write_table(truth_table(simulation), path)
+
+
 def sensors_text(sensors: SensorTable) -> str:
     """The sensor table as `sensors.toml` has it."""
     lines = [
@@ -81,7 +86,7 @@ def write_simulation(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         progress("truth.parquet")
-        pq.write_table(truth_table(simulation), paths["truth.parquet"])
+        write_truth(paths["truth.parquet"], simulation)
         progress("plots.parquet")
         write_plots(paths["plots.parquet"], simulation.plots, simulation.sensors)
         paths["sensors.toml"].write_text(sensors_text(simulation.sensors), encoding="utf-8")
