@@ -69,6 +69,14 @@ def test_radars_belong_to_the_partner_in_whose_strip_they_stand():
         (('kind = "mode_s"', 'kind = "mode_s"\neast_km = 1'), "half a site"),
         (('kind = "mode_s"', 'kind = "mode_s"\ncount = 2\nname = "x"'), "share"),
         (("duration_s = 20", "duration_s ="), "x.toml"),
+        (('kind = "mode_s"', 'kind = "mode_s"\nrange_min_km = 300'), "sees nothing"),
+        (('kind = "mode_s"', 'kind = "mode_s"\nrotation_period_s = []'), "rotation_period_s"),
+        (("count = 5", "count = 100_000\n[[traffic]]\nkind = 'jet'\ncount = 10_000_000"), "count"),
+        (("duration_s = 20", "duration_s = 20\npartners = []"), "0 partners"),
+        (
+            ('kind = "mode_s"', 'kind = "mode_s"\ncount = 200\n[[radar]]\nkind = "psr"\ncount = 51'),
+            "250 radars",
+        ),
     ],
 )
 def test_a_bad_scenario_is_refused_in_one_line(change, complaint):
@@ -76,6 +84,12 @@ def test_a_bad_scenario_is_refused_in_one_line(change, complaint):
         parse_scenario(GOOD.replace(*change).encode(), "x.toml")
     assert complaint in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_run_that_would_not_fit_into_memory_is_refused():
+    long = GOOD.replace("duration_s = 20", "duration_s = 86400").replace("count = 5", "count = 5000")
+    with pytest.raises(BadInputError, match="too much"):
+        parse_scenario(long.encode(), "x.toml")
 
 
 def test_an_unknown_name_lists_the_presets():

@@ -223,7 +223,8 @@ def fly(scenario: Scenario, targets: Targets, rng: np.random.Generator) -> Fligh
     latitude, longitude, height = np.empty(shape), np.empty(shape), np.empty(shape)
     velocity = np.empty((*shape, 3))
     for second in range(shape[1]):
-        latitude[:, second], longitude[:, second] = flock.latitude, flock.longitude
+        latitude[:, second] = flock.latitude
+        longitude[:, second] = (flock.longitude + np.pi) % (2.0 * np.pi) - np.pi
         height[:, second], velocity[:, second] = flock.height, flock.velocity()
         flock.choose_manoeuvres()
         flock.fly_one_second()

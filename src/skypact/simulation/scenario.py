@@ -4,6 +4,7 @@ Keys hold field units (kilometres, degrees); `world` turns them into SI. `docs/s
 explains each key.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,10 @@ from skypact.core.errors import BadInputError
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
+PositiveList = Annotated[list[Positive], Meta(min_length=1)]
+MOST_RADARS = 250
+MOST_PARTNERS = 16
+MOST_TARGET_SECONDS = 20_000_000  # about 3 GB of memory
 RadarKind = Literal["psr", "ssr", "mode_s", "radar", "radar_3d"]
 TargetKind = Literal["airliner", "jet", "light", "drone"]
 
@@ -50,10 +55,10 @@ class Radar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     east_km: float | None = None  # of the scenario's centre
     north_km: float | None = None
     height_m: Annotated[float, Meta(ge=0, le=5_000)] = 50.0
-    rotation_period_s: Positive | list[Positive] = 8.0
+    rotation_period_s: Positive | PositiveList = 8.0
     rotation_jitter: Annotated[float, Meta(ge=0, le=0.05)] = 0.001  # sigma of a turn's duration, share
     range_min_km: NotNegative = 1.0
-    range_max_km: Positive | list[Positive] = 250.0
+    range_max_km: Positive | PositiveList = 250.0
     elevation_max_deg: Annotated[float, Meta(gt=0, le=90)] = 45.0  # above it: the cone of silence
     sigma_range_m: Positive = 70.0
     sigma_azimuth_deg: Positive = 0.08
@@ -74,7 +79,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     extent_km: Positive  # side of the square that the traffic keeps to
     latitude_deg: Annotated[float, Meta(ge=-80, le=80)]
     longitude_deg: Annotated[float, Meta(ge=-180, le=180)]
-    traffic: list[Traffic]
+    traffic: Annotated[list[Traffic], Meta(min_length=1)]
     radar: Annotated[list[Radar], Meta(min_length=1)]
     name: str = ""
     start: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)  # whole seconds, UTC
@@ -119,17 +124,35 @@ def parse_scenario(content: bytes, where: str, name: str | None = None) -> Scena
         scenario = msgspec.toml.decode(content, type=Scenario)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadInputError(str(error), where) from None
-    for traffic in scenario.traffic:
-        if traffic.mode_s + traffic.mode_ac > 1.0:
-            raise BadInputError(f"mode_s and mode_ac of {traffic.kind} exceed 1 together", where)
-    for radar in scenario.radar:
-        if (radar.east_km is None) != (radar.north_km is None):
-            raise BadInputError(
-                f"radar {radar.name or radar.kind} has half a site", where, "east_km and north_km"
-            )
-        if radar.count > 1 and (radar.name is not None or radar.east_km is not None):
-            raise BadInputError("several alike radars can't share a name or a site", where, "leave out count")
+    for what, advice in _faults(scenario):
+        raise BadInputError(what, where, advice)
     start = scenario.start if scenario.start.tzinfo else scenario.start.replace(tzinfo=UTC)
     if start.microsecond:
         raise BadInputError("start has a fraction of a second", where, "give whole seconds")
     return msgspec.structs.replace(scenario, start=start, name=scenario.name or name or where)
+
+
+def _faults(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """What is wrong with a scenario beyond single keys, and what to do about it."""
+    for traffic in scenario.traffic:
+        if traffic.mode_s + traffic.mode_ac > 1.0:
+            yield f"mode_s and mode_ac of {traffic.kind} exceed 1 together", ""
+    for radar in scenario.radar:
+        name = radar.name or radar.kind
+        if (radar.east_km is None) != (radar.north_km is None):
+            yield f"radar {name} has half a site", "give east_km and north_km"
+        if radar.count > 1 and (radar.name is not None or radar.east_km is not None):
+            yield f"several radars can't share the name or site of {name}", "leave out count"
+        farthest = radar.range_max_km if isinstance(radar.range_max_km, list) else [radar.range_max_km]
+        if radar.range_min_km >= min(farthest):
+            yield f"radar {name} sees nothing", "range_min_km must be less than range_max_km"
+    if sum(radar.count for radar in scenario.radar) > MOST_RADARS:
+        yield f"more than {MOST_RADARS} radars", ""
+    if not 1 <= len(scenario.partners) <= MOST_PARTNERS:
+        yield f"{len(scenario.partners)} partners", f"give 1 to {MOST_PARTNERS}"
+    targets = sum(traffic.count for traffic in scenario.traffic)
+    if targets * scenario.duration_s > MOST_TARGET_SECONDS:
+        yield (
+            f"{targets} targets for {scenario.duration_s} s are too much",
+            f"their product may be {MOST_TARGET_SECONDS}",
+        )
