@@ -53,6 +53,7 @@ Bytes1 = Annotated[NDArray[np.uint8], ArrayMark(1)]
 Bytes2 = Annotated[NDArray[np.uint8], ArrayMark(2)]
 MutableBytes1 = Annotated[NDArray[np.uint8], ArrayMark(1, mutable=True)]
 MutableBytes2 = Annotated[NDArray[np.uint8], ArrayMark(2, mutable=True)]
+MutableBytes3 = Annotated[NDArray[np.uint8], ArrayMark(3, mutable=True)]
 
 Bools1 = Annotated[NDArray[np.bool_], ArrayMark(1)]
 MutableBools1 = Annotated[NDArray[np.bool_], ArrayMark(1, mutable=True)]

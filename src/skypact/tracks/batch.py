@@ -2,17 +2,44 @@
 
 from math import isfinite, isnan
 
+import numpy as np
+
 from skypact.core.arrays import Int32s1
-from skypact.core.jit import kernel
+from skypact.core.jit import inner_kernel, kernel
 from skypact.plots.model import Outcome, PlotFlag
-from skypact.tracks.books import settle
+from skypact.tracks.books import drop_track, expire_open_plots, settle
 from skypact.tracks.clutter import start_clutter
 from skypact.tracks.earth import Frame
 from skypact.tracks.lifecycle import check_tracks
-from skypact.tracks.measurement import Plots, Sensors
+from skypact.tracks.measurement import (
+    P_ALTITUDE,
+    P_AZIMUTH,
+    P_ELEVATION,
+    P_FLAGS,
+    P_HEIGHT,
+    P_RANGE,
+    P_RANGE_RATE,
+    P_SENSOR,
+    P_TIME,
+    S_PERIOD,
+    S_REACH,
+    Plots,
+    Sensors,
+)
 from skypact.tracks.model import OutcomeReason
 from skypact.tracks.motion import Motion
-from skypact.tracks.state import Book, Looks, OpenPlots, Params, Tracks, Work
+from skypact.tracks.state import (
+    ACTIVE,
+    ACTIVE_LIST,
+    T_STATUS,
+    TENTATIVE,
+    Book,
+    Looks,
+    OpenPlots,
+    Params,
+    Tracks,
+    Work,
+)
 from skypact.tracks.updating import process_look
 
 _LOOK_SPAN = 0.3  # of a period: plots of one sensor within it are of one look
@@ -27,27 +54,31 @@ _OLDER = int(OutcomeReason.OLDER_THAN_SENSOR)
 _OUT_OF_RANGE = int(OutcomeReason.OUT_OF_RANGE)
 
 
-@kernel
+@inner_kernel
 def screen_plot(
     plots: Plots, p: int, without_tests: bool, sensors: Sensors, looks: Looks, late_limit: float
 ) -> tuple[int, int]:
     """Outcome and reason of a plot that the tracker can't use; (-1, 0) for one that it can."""
-    s = plots.sensor[p]
-    if s < 0 or s >= len(sensors.period):
+    s = plots.codes[p, P_SENSOR]
+    if s < 0 or s >= len(sensors.real):
         return _MALFORMED, _UNKNOWN_SENSOR
-    time = plots.time[p]
+    time = plots.real[p, P_TIME]
     if not isfinite(time):
         return _MALFORMED, _NO_TIME
-    if without_tests and (plots.flags[p] & _TEST) != 0:
+    if without_tests and (plots.codes[p, P_FLAGS] & _TEST) != 0:
         return _FILTERED, _TEST_TARGET
-    slant, height, altitude = plots.range[p], plots.height[p], plots.altitude[p]
-    if not isnan(slant) and not 0.0 < slant <= 2.0 * sensors.reach[s]:
+    slant, height, altitude = plots.real[p, P_RANGE], plots.real[p, P_HEIGHT], plots.real[p, P_ALTITUDE]
+    if not isnan(slant) and not 0.0 < slant <= 2.0 * sensors.real[s, S_REACH]:
         return _MALFORMED, _OUT_OF_RANGE
     if abs(height) > 100_000.0 or abs(altitude) > 100_000.0:
         return _MALFORMED, _OUT_OF_RANGE
-    if abs(plots.elevation[p]) > 1.5708 or abs(plots.range_rate[p]) > 5_000.0 or abs(plots.azimuth[p]) > 7.0:
+    if (
+        abs(plots.real[p, P_ELEVATION]) > 1.5708
+        or abs(plots.real[p, P_RANGE_RATE]) > 5_000.0
+        or abs(plots.real[p, P_AZIMUTH]) > 7.0
+    ):
         return _MALFORMED, _OUT_OF_RANGE
-    if time < looks.latest[s] - max(_LATE_LOOKS * sensors.period[s], late_limit):
+    if time < looks.latest[s] - max(_LATE_LOOKS * sensors.real[s, S_PERIOD], late_limit):
         return _LATE, _OLDER
     return _ACCEPTED, 0
 
@@ -88,15 +119,18 @@ def process_batch(
             settle(book, base + p, outcome, -1, -1, reason)
     first = 0
     while first < kept:
-        s = plots.sensor[work.kept[first]]
-        start = plots.time[work.kept[first]]
+        s = plots.codes[work.kept[first], P_SENSOR]
+        start = plots.real[work.kept[first], P_TIME]
         last = first + 1
         while last < kept:
             p = work.kept[last]
-            if plots.sensor[p] != s or plots.time[p] > start + _LOOK_SPAN * sensors.period[s]:
+            if (
+                plots.codes[p, P_SENSOR] != s
+                or plots.real[p, P_TIME] > start + _LOOK_SPAN * sensors.real[s, S_PERIOD]
+            ):
                 break
             last += 1
-        newest = plots.time[work.kept[last - 1]]
+        newest = plots.real[work.kept[last - 1], P_TIME]
         if looks.latest[s] < 0.0:
             start_clutter(looks, s, newest)
         looks.latest[s] = max(looks.latest[s], newest)
@@ -119,3 +153,17 @@ def process_batch(
         )
         first = last
     check_tracks(sensors, frame, params, tracks, opened, looks, book)
+
+
+@kernel
+def finish(sensors: Sensors, tracks: Tracks, opened: OpenPlots, looks: Looks, book: Book) -> None:
+    """Settle all open plots as if no plot would ever come again; confirmed tracks stay."""
+    place = 0
+    while place < book.counts[ACTIVE]:
+        t = tracks.lists[ACTIVE_LIST, place]
+        if tracks.ints[t, T_STATUS] == TENTATIVE:
+            drop_track(tracks, t, opened, looks, sensors, book)
+        else:
+            place += 1
+    for s in range(len(sensors.real)):
+        expire_open_plots(opened, s, looks, sensors, book, -np.inf)

@@ -1,6 +1,6 @@
 """Bookkeeping: outcomes, track numbers, and taking and giving back slots."""
 
-from skypact.core.jit import kernel
+from skypact.core.jit import inner_kernel, kernel
 from skypact.plots.model import Outcome
 from skypact.tracks.clutter import learn_clutter
 from skypact.tracks.grid import enter_cell, leave_cell
@@ -8,13 +8,40 @@ from skypact.tracks.measurement import Sensors
 from skypact.tracks.model import OutcomeReason
 from skypact.tracks.state import (
     ACTIVE,
+    ACTIVE_LIST,
+    B_NUMBER,
+    B_OUTCOME,
+    B_PLOT,
+    B_REASON,
+    B_SERIAL,
     CONFIRMED,
     FREE,
+    FREE_LIST,
+    NEWEST_OPEN,
     NUMBERS_FIRST,
     NUMBERS_LEFT,
+    O_HEIGHT,
+    O_HOLDERS,
+    O_PLOT,
+    O_QUEUE,
+    O_RING,
+    O_SENSOR,
+    O_SETTLED,
+    O_TIME,
+    O_WAITING,
+    OLDEST_OPEN,
     OPEN_FREE,
+    OPEN_HEADS,
     OUTCOMES,
+    RANK_LIST,
     SERIAL,
+    T_EXISTENCE,
+    T_HELD_COUNT,
+    T_HIDDEN,
+    T_NUMBER,
+    T_SERIAL,
+    T_STATUS,
+    TRACK_HEADS,
     TRACKS_FREE,
     TRACKS_OVERFLOWN,
     Book,
@@ -35,11 +62,11 @@ _NONE = int(OutcomeReason.NONE)
 def settle(book: Book, plot: int, outcome: int, number: int, serial: int, reason: int) -> None:
     """Write down what became of a plot; the tracker sees to it that there is room."""
     n = book.counts[OUTCOMES]
-    book.outcome_plot[n] = plot
-    book.outcome[n] = outcome
-    book.outcome_number[n] = number
-    book.outcome_serial[n] = serial
-    book.outcome_reason[n] = reason
+    book.outcomes[n, B_PLOT] = plot
+    book.outcomes[n, B_OUTCOME] = outcome
+    book.outcomes[n, B_NUMBER] = number
+    book.outcomes[n, B_SERIAL] = serial
+    book.outcomes[n, B_REASON] = reason
     book.counts[OUTCOMES] = n + 1
 
 
@@ -63,57 +90,66 @@ def give_number_back(book: Book, number: int, now: float) -> None:
     book.counts[NUMBERS_LEFT] += 1
 
 
-@kernel
+@inner_kernel
 def release_open_plot(
     opened: OpenPlots, o: int, looks: Looks, sensors: Sensors, book: Book, reason: int
 ) -> None:
     """One holder less; a plot that nobody holds any more and that fed no track was clutter."""
-    opened.holders[o] -= 1
-    if opened.holders[o] > 0:
+    opened.ints[o, O_HOLDERS] -= 1
+    if opened.ints[o, O_HOLDERS] > 0:
         return
-    if opened.settled[o] == 0:
-        settle(book, opened.plot[o], _CLUTTER, -1, -1, reason)
-        s = opened.sensor[o]
-        learn_clutter(looks, sensors, s, opened.ring[o], opened.height[o], opened.time[o])
+    if opened.ints[o, O_SETTLED] == 0:
+        settle(book, opened.ints[o, O_PLOT], _CLUTTER, -1, -1, reason)
+        s = opened.ints[o, O_SENSOR]
+        learn_clutter(
+            looks, sensors, s, opened.ints[o, O_RING], opened.real[o, O_HEIGHT], opened.real[o, O_TIME]
+        )
     opened.free[book.counts[OPEN_FREE]] = o
     book.counts[OPEN_FREE] += 1
 
 
-@kernel
+@inner_kernel
 def expire_open_plots(
     opened: OpenPlots, s: int, looks: Looks, sensors: Sensors, book: Book, life: float
 ) -> None:
     """End the wait of a sensor's plots that are older than `life`, s."""
-    o = looks.oldest_open[s]
-    while o >= 0 and opened.time[o] + life < looks.latest[s]:
-        following = opened.queue[o]
-        leave_cell(o, opened.cell, opened.following, opened.preceding, book.open_heads)
-        opened.waiting[o] = 0
+    o = looks.queue[s, OLDEST_OPEN]
+    while o >= 0 and opened.real[o, O_TIME] + life < looks.latest[s]:
+        following = opened.ints[o, O_QUEUE]
+        leave_cell(o, opened.links, book.heads[OPEN_HEADS])
+        opened.ints[o, O_WAITING] = 0
         release_open_plot(opened, o, looks, sensors, book, _NO_SECOND)
         o = following
-    looks.oldest_open[s] = o
+    looks.queue[s, OLDEST_OPEN] = o
     if o < 0:
-        looks.newest_open[s] = -1
+        looks.queue[s, NEWEST_OPEN] = -1
 
 
-@kernel
+@inner_kernel
 def confirm_track(
     tracks: Tracks, t: int, opened: OpenPlots, looks: Looks, sensors: Sensors, book: Book
 ) -> None:
     """Make a track that has just got its number confirmed, and settle the plots that it held."""
-    tracks.status[t] = CONFIRMED
-    tracks.hidden[t] = 0
-    for h in range(tracks.held_count[t]):
+    tracks.ints[t, T_STATUS] = CONFIRMED
+    tracks.ints[t, T_HIDDEN] = 0
+    for h in range(tracks.ints[t, T_HELD_COUNT]):
         o = tracks.held[t, h]
-        if opened.settled[o] == 0:
+        if opened.ints[o, O_SETTLED] == 0:
             outcome = _STARTED if h < 2 else _UPDATED
-            settle(book, opened.plot[o], outcome, tracks.number[t], tracks.serial[t], _NONE)
-            opened.settled[o] = 1
+            settle(
+                book,
+                opened.ints[o, O_PLOT],
+                outcome,
+                tracks.ints[t, T_NUMBER],
+                tracks.ints[t, T_SERIAL],
+                _NONE,
+            )
+            opened.ints[o, O_SETTLED] = 1
         release_open_plot(opened, o, looks, sensors, book, _NONE)
-    tracks.held_count[t] = 0
+    tracks.ints[t, T_HELD_COUNT] = 0
 
 
-@kernel
+@inner_kernel
 def take_track(tracks: Tracks, book: Book, cell: int) -> int:
     """A free slot, made active and entered in a grid cell, with a serial; -1 (and counted) when full."""
     left = book.counts[TRACKS_FREE]
@@ -121,33 +157,33 @@ def take_track(tracks: Tracks, book: Book, cell: int) -> int:
         book.counts[TRACKS_OVERFLOWN] += 1
         return -1
     book.counts[TRACKS_FREE] = left - 1
-    t = tracks.free[left - 1]
+    t = tracks.lists[FREE_LIST, left - 1]
     place = book.counts[ACTIVE]
-    tracks.active[place] = t
-    tracks.rank[t] = place
+    tracks.lists[ACTIVE_LIST, place] = t
+    tracks.lists[RANK_LIST, t] = place
     book.counts[ACTIVE] = place + 1
-    tracks.serial[t] = book.counts[SERIAL]
+    tracks.ints[t, T_SERIAL] = book.counts[SERIAL]
     book.counts[SERIAL] += 1
-    enter_cell(t, cell, tracks.cell, tracks.following, tracks.preceding, book.track_heads)
+    enter_cell(t, cell, tracks.links, book.heads[TRACK_HEADS])
     return int(t)
 
 
-@kernel
+@inner_kernel
 def drop_track(tracks: Tracks, t: int, opened: OpenPlots, looks: Looks, sensors: Sensors, book: Book) -> None:
     """End a track: its slot is free, its number rests, the plots that it held lose a holder."""
-    for h in range(tracks.held_count[t]):
+    for h in range(tracks.ints[t, T_HELD_COUNT]):
         release_open_plot(opened, tracks.held[t, h], looks, sensors, book, _DROPPED)
-    tracks.held_count[t] = 0
-    if tracks.number[t] > 0:
-        give_number_back(book, tracks.number[t], looks.now[0])
-        tracks.number[t] = -1
-    leave_cell(t, tracks.cell, tracks.following, tracks.preceding, book.track_heads)
+    tracks.ints[t, T_HELD_COUNT] = 0
+    if tracks.ints[t, T_NUMBER] > 0:
+        give_number_back(book, tracks.ints[t, T_NUMBER], looks.now[0])
+        tracks.ints[t, T_NUMBER] = -1
+    leave_cell(t, tracks.links, book.heads[TRACK_HEADS])
     last = book.counts[ACTIVE] - 1
-    moved, place = tracks.active[last], tracks.rank[t]
-    tracks.active[place] = moved
-    tracks.rank[moved] = place
+    moved, place = tracks.lists[ACTIVE_LIST, last], tracks.lists[RANK_LIST, t]
+    tracks.lists[ACTIVE_LIST, place] = moved
+    tracks.lists[RANK_LIST, moved] = place
     book.counts[ACTIVE] = last
-    tracks.status[t] = FREE
-    tracks.existence[t] = 0.0
-    tracks.free[book.counts[TRACKS_FREE]] = t
+    tracks.ints[t, T_STATUS] = FREE
+    tracks.real[t, T_EXISTENCE] = 0.0
+    tracks.lists[FREE_LIST, book.counts[TRACKS_FREE]] = t
     book.counts[TRACKS_FREE] += 1

@@ -3,8 +3,8 @@
 from math import atan2, exp, floor, isnan, pi
 
 from skypact.core.jit import kernel
-from skypact.tracks.measurement import Sensors
-from skypact.tracks.state import HEIGHT_BANDS, RINGS, WEDGES, Looks
+from skypact.tracks.measurement import S_PERIOD, S_REACH, Sensors
+from skypact.tracks.state import C_COUNT, C_TIME, HEIGHT_BANDS, RINGS, WEDGES, Looks
 
 _CELLS = RINGS * WEDGES
 MEMORY_LOOKS = 15.0  # the memory fades over so many looks of the sensor
@@ -49,13 +49,13 @@ def clutter_density(
         births: new targets in one look.
     """
     kind = 0 if isnan(height) else 1
-    memory = MEMORY_LOOKS * sensors.period[s]
-    fade = exp(-max(time - looks.clutter_total_time[s, kind], 0.0) / memory)
-    mean = max(looks.clutter_total[s, kind] * fade / MEMORY_LOOKS, _LEAST_PER_LOOK) / _CELLS
-    fade = exp(-max(time - looks.clutter_time[s, kind, cell], 0.0) / memory)
-    count = looks.clutter[s, kind, cell] * fade
+    memory = MEMORY_LOOKS * sensors.real[s, S_PERIOD]
+    fade = exp(-max(time - looks.clutter_total[s, kind, C_TIME], 0.0) / memory)
+    mean = max(looks.clutter_total[s, kind, C_COUNT] * fade / MEMORY_LOOKS, _LEAST_PER_LOOK) / _CELLS
+    fade = exp(-max(time - looks.clutter[s, kind, cell, C_TIME], 0.0) / memory)
+    count = looks.clutter[s, kind, cell, C_COUNT] * fade
     per_look = (_TRUST + count) / (_TRUST / mean + MEMORY_LOOKS)
-    reach = sensors.reach[s]
+    reach = sensors.real[s, S_REACH]
     area = pi * reach * reach / _CELLS
     clutter = per_look / area
     target = births / (_CELLS * area)
@@ -78,28 +78,28 @@ def clutter_density(
 def start_clutter(looks: Looks, s: int, time: float) -> None:
     """Let the memory of a sensor begin at its first plot, at `time`, s."""
     for kind in range(2):
-        looks.clutter_total_time[s, kind] = time
+        looks.clutter_total[s, kind, C_TIME] = time
         for cell in range(_CELLS):
-            looks.clutter_time[s, kind, cell] = time
+            looks.clutter[s, kind, cell, C_TIME] = time
 
 
 @kernel
 def learn_clutter(looks: Looks, sensors: Sensors, s: int, cell: int, height: float, time: float) -> None:
     """Remember one false plot."""
     kind = 0 if isnan(height) else 1
-    memory = MEMORY_LOOKS * sensors.period[s]
-    elapsed = time - looks.clutter_time[s, kind, cell]
+    memory = MEMORY_LOOKS * sensors.real[s, S_PERIOD]
+    elapsed = time - looks.clutter[s, kind, cell, C_TIME]
     if elapsed > 0.0:
-        looks.clutter[s, kind, cell] *= exp(-elapsed / memory)
-        looks.clutter_time[s, kind, cell] = time
-    looks.clutter[s, kind, cell] += exp(min(elapsed, 0.0) / memory)
-    elapsed = time - looks.clutter_total_time[s, kind]
+        looks.clutter[s, kind, cell, C_COUNT] *= exp(-elapsed / memory)
+        looks.clutter[s, kind, cell, C_TIME] = time
+    looks.clutter[s, kind, cell, C_COUNT] += exp(min(elapsed, 0.0) / memory)
+    elapsed = time - looks.clutter_total[s, kind, C_TIME]
     if elapsed > 0.0:
-        looks.clutter_total[s, kind] *= exp(-elapsed / memory)
-        looks.clutter_total_time[s, kind] = time
-    looks.clutter_total[s, kind] += exp(min(elapsed, 0.0) / memory)
+        looks.clutter_total[s, kind, C_COUNT] *= exp(-elapsed / memory)
+        looks.clutter_total[s, kind, C_TIME] = time
+    looks.clutter_total[s, kind, C_COUNT] += exp(min(elapsed, 0.0) / memory)
     if kind == 1:
-        band = min(max(int(height / _band_width(sensors.reach[s])), 0), HEIGHT_BANDS - 1)
+        band = min(max(int(height / _band_width(sensors.real[s, S_REACH])), 0), HEIGHT_BANDS - 1)
         looks.height_bands[s, band] += 1.0
 
 

@@ -26,7 +26,7 @@ def pair_likelihoods(
     Returns:
         The smallest squared Mahalanobis distance of any model; infinite when no model gives a proper one.
     """
-    count = rows.count[k]
+    count = rows.used[k]
     row = np.empty((ROWS_MOST, 6))
     spread = np.empty((ROWS_MOST, 6))
     joint = np.empty((ROWS_MOST, ROWS_MOST))
@@ -38,7 +38,7 @@ def pair_likelihoods(
     nearest = np.inf
     for m in range(len(mean)):
         for r in range(count):
-            left = rows.value[k, r]
+            left = rows.value[k, r, 0]
             for i in range(3):
                 left += row[r, i] * (rows.place[k, i] - mean[m, i]) - row[r, 3 + i] * mean[m, 3 + i]
             residual[r] = left
@@ -52,7 +52,7 @@ def pair_likelihoods(
                 for i in range(6):
                     total += row[c, i] * spread[r, i]
                 joint[r, c] = total
-            joint[r, r] += rows.variance[k, r]
+            joint[r, r] += rows.value[k, r, 1]
         distance = 0.0
         density = 1.0
         # One row after the other, each freed of what the earlier ones tell (a Cholesky factorisation).
@@ -93,13 +93,13 @@ def update_models(
     for m in range(models):
         density[m] = weight[m]
         distance = 0.0
-        for r in range(rows.count[k]):
-            left = rows.value[k, r]
+        for r in range(rows.used[k]):
+            left = rows.value[k, r, 0]
             for i in range(3):
                 row[i] = rows.direction[k, r, i]
                 row[3 + i] = rows.direction[k, r, 3 + i] + late * row[i]
                 left += row[i] * (rows.place[k, i] - mean[m, i]) - row[3 + i] * mean[m, 3 + i]
-            total = rows.variance[k, r]
+            total = rows.value[k, r, 1]
             for i in range(6):
                 spread = 0.0
                 for j in range(6):
@@ -181,3 +181,21 @@ def blend_banks(
                 cov[m, i, j] = (
                     own * cov[m, i, j] + other * other_cov[m, i, j] + own * other * apart[i] * apart[j]
                 )
+
+
+@kernel
+def copy_bank(
+    mean: Floats2,
+    cov: Floats3,
+    weight: Floats1,
+    new_mean: MutableFloats2,
+    new_cov: MutableFloats3,
+    new_weight: MutableFloats1,
+) -> None:
+    """Copy the states, covariances and probabilities of a bank to the last three arguments."""
+    for m in range(len(weight)):
+        new_weight[m] = weight[m]
+        for i in range(6):
+            new_mean[m, i] = mean[m, i]
+            for j in range(6):
+                new_cov[m, i, j] = cov[m, i, j]

@@ -5,7 +5,7 @@ from math import isnan, sqrt
 import numpy as np
 
 from skypact.core.arrays import Int32s1
-from skypact.core.jit import kernel
+from skypact.core.jit import inner_kernel, kernel
 from skypact.tracks.clutter import clutter_cell, clutter_density
 from skypact.tracks.earth import Frame, height_and_vertical, seen_from
 from skypact.tracks.filtering import pair_likelihoods
@@ -14,6 +14,18 @@ from skypact.tracks.measurement import (
     COMPLETE,
     NEEDS_HEIGHT,
     NEEDS_RANGE,
+    P_ADDRESS,
+    P_CALLSIGN,
+    P_RANGE_RATE,
+    P_SENSOR,
+    P_SQUAWK,
+    P_TIME,
+    S_DETECTION,
+    S_HAS_SITE,
+    S_HEIGHT_GUESS,
+    S_HEIGHT_SIGMA,
+    S_PERIOD,
+    S_REACH,
     Plots,
     Sensors,
     lay_rows,
@@ -22,7 +34,27 @@ from skypact.tracks.measurement import (
 from skypact.tracks.motion import Motion, mix_models, predict_models
 from skypact.tracks.state import (
     ACTIVE,
+    ACTIVE_LIST,
+    L_CELL,
+    L_FOLLOWING,
     PAIRS_OVERFLOWN,
+    T_ADDRESS,
+    T_CALLSIGN,
+    T_EXISTENCE,
+    T_HIT,
+    T_PLACE_VARIANCE,
+    T_SPEED_VARIANCE,
+    T_SQUAWK,
+    T_TIME,
+    TRACK_HEADS,
+    W_BEST_PAIR,
+    W_CLAIMED,
+    W_DENSITY,
+    W_FORM,
+    W_NEARLY,
+    W_RING,
+    W_SLACK,
+    W_TARGET_SHARE,
     Book,
     Looks,
     Params,
@@ -37,16 +69,16 @@ _HEIGHT_UNKNOWN = 12_000.0  # m; heights that a plot without one may have
 _SAME_LOOK = 0.6  # of the period: two plots of one sensor closer than that are of one look
 
 
-@kernel
+@inner_kernel
 def move_cell(tracks: Tracks, t: int, x: float, y: float, book: Book, cell_size: float) -> None:
     """Keep a track in the grid cell of a place (m)."""
     cell = cell_of(x, y, cell_size)
-    if cell != tracks.cell[t]:
-        leave_cell(t, tracks.cell, tracks.following, tracks.preceding, book.track_heads)
-        enter_cell(t, cell, tracks.cell, tracks.following, tracks.preceding, book.track_heads)
+    if cell != tracks.links[t, L_CELL]:
+        leave_cell(t, tracks.links, book.heads[TRACK_HEADS])
+        enter_cell(t, cell, tracks.links, book.heads[TRACK_HEADS])
 
 
-@kernel
+@inner_kernel
 def refresh_track(tracks: Tracks, t: int, book: Book, cell_size: float) -> None:
     """Bring what is derived from a track's bank up to date: mean, widths and grid cell."""
     mean, cov, weight, whole = tracks.mean[t], tracks.cov[t], tracks.weight[t], tracks.whole[t]
@@ -67,16 +99,16 @@ def refresh_track(tracks: Tracks, t: int, book: Book, cell_size: float) -> None:
             place += cov[m, i, i] + (mean[m, i] - whole[i]) ** 2
             speed += cov[m, 3 + i, 3 + i] + (mean[m, 3 + i] - whole[3 + i]) ** 2
         widest, fastest = max(widest, place), max(fastest, speed)
-    tracks.place_variance[t], tracks.speed_variance[t] = widest, fastest
+    tracks.real[t, T_PLACE_VARIANCE], tracks.real[t, T_SPEED_VARIANCE] = widest, fastest
     move_cell(tracks, t, whole[0], whole[1], book, cell_size)
 
 
-@kernel
+@inner_kernel
 def predict_track(
     tracks: Tracks, t: int, time: float, frame: Frame, motion: Motion, book: Book, cell_size: float
 ) -> None:
     """Move a track's state on to `time`, s; nothing when it is there already."""
-    elapsed = time - tracks.time[t]
+    elapsed = time - tracks.real[t, T_TIME]
     if elapsed <= 0.0:
         return
     whole = tracks.whole[t]
@@ -85,11 +117,11 @@ def predict_track(
     up[0], up[1], up[2] = ux, uy, uz
     mix_models(tracks.mean[t], tracks.cov[t], tracks.weight[t], elapsed, motion)
     predict_models(tracks.mean[t], tracks.cov[t], tracks.weight[t], elapsed, up, motion)
-    tracks.time[t] = time
+    tracks.real[t, T_TIME] = time
     refresh_track(tracks, t, book, cell_size)
 
 
-@kernel
+@inner_kernel
 def prepare_plot(
     plots: Plots,
     p: int,
@@ -100,40 +132,40 @@ def prepare_plot(
     work: Work,
 ) -> None:
     """Lay a plot's rows and find its form, its density of false plots and its clutter cell."""
-    s = plots.sensor[p]
+    s = plots.codes[p, P_SENSOR]
     form = plot_form(plots, p, sensors)
-    work.form[p] = form
-    work.nearly[p] = 0
-    work.best_pair[p] = -1
-    work.claimed[p] = 0.0
+    work.ints[p, W_FORM] = form
+    work.ints[p, W_NEARLY] = 0
+    work.ints[p, W_BEST_PAIR] = -1
+    work.real[p, W_CLAIMED] = 0.0
     if form == 0:
         return
     rows = work.rows
-    guess, sigma = sensors.height_guess[s], sensors.height_sigma[s]
-    lay_rows(plots, p, sensors, frame, 0.5 * sensors.reach[s], guess, sigma * sigma, rows, p)
-    slant = rows.slant[p]
-    work.slack[p] = 0.0
+    guess, sigma = sensors.real[s, S_HEIGHT_GUESS], sensors.real[s, S_HEIGHT_SIGMA]
+    lay_rows(plots, p, sensors, frame, 0.5 * sensors.real[s, S_REACH], guess, sigma * sigma, rows, p)
+    slant = rows.place[p, 4]
+    work.real[p, W_SLACK] = 0.0
     if form == NEEDS_HEIGHT and slant > 0.0:
         low = _HEIGHT_UNKNOWN
-        work.slack[p] = low if slant <= low else max(slant - sqrt(slant * slant - low * low), 100.0)
-        work.slack[p] += low  # the height itself differs as well
+        work.real[p, W_SLACK] = low if slant <= low else max(slant - sqrt(slant * slant - low * low), 100.0)
+        work.real[p, W_SLACK] += low  # the height itself differs as well
     cell = 0
-    if sensors.has_site[s]:
+    if sensors.real[s, S_HAS_SITE] > 0.0:
         site, axes = sensors.site[s], sensors.axes[s]
         x, y, z = rows.place[p, 0] - site[0], rows.place[p, 1] - site[1], rows.place[p, 2] - site[2]
         east = axes[0, 0] * x + axes[0, 1] * y + axes[0, 2] * z
         north = axes[1, 0] * x + axes[1, 1] * y + axes[1, 2] * z
-        cell = clutter_cell(east, north, sensors.reach[s])
-    work.ring[p] = cell
-    has_rate = not isnan(plots.range_rate[p])
+        cell = clutter_cell(east, north, sensors.real[s, S_REACH])
+    work.ints[p, W_RING] = cell
+    has_rate = not isnan(plots.real[p, P_RANGE_RATE])
     clutter, target = clutter_density(
-        looks, sensors, s, cell, rows.height[p], has_rate, plots.time[p], births
+        looks, sensors, s, cell, rows.place[p, 3], has_rate, plots.real[p, P_TIME], births
     )
     if form == NEEDS_RANGE:
         # Per metre across the line of sight instead of per square metre.
-        clutter, target = clutter * sensors.reach[s], target * sensors.reach[s]
-    work.density[p] = clutter + target
-    work.target_share[p] = target / clutter
+        clutter, target = clutter * sensors.real[s, S_REACH], target * sensors.real[s, S_REACH]
+    work.real[p, W_DENSITY] = clutter + target
+    work.real[p, W_TARGET_SHARE] = target / clutter
 
 
 @kernel
@@ -158,16 +190,16 @@ def codes_factor(
     return factor
 
 
-@kernel
+@inner_kernel
 def lay_for_track(
     plots: Plots, p: int, t: int, sensors: Sensors, frame: Frame, tracks: Tracks, work: Work
 ) -> None:
-    """Lay the rows of a plot that lacks height or range with those of a track, in `work.pair_rows`."""
-    s = plots.sensor[p]
+    """Lay the rows of a plot that lacks height or range with those of a track, in the last place of `work.rows`."""
+    s = plots.codes[p, P_SENSOR]
     whole = tracks.whole[t]
     height, ux, uy, uz = height_and_vertical(whole[0], whole[1], whole[2], frame)
     slant = 0.0
-    if sensors.has_site[s]:
+    if sensors.real[s, S_HAS_SITE] > 0.0:
         slant, _, _ = seen_from(sensors.site[s], sensors.axes[s], whole[0], whole[1], whole[2])
     variance = 0.0
     for m in range(len(tracks.weight[t])):
@@ -178,10 +210,10 @@ def lay_for_track(
             + cov[2, 2] * uz * uz
             + 2.0 * (cov[0, 1] * ux * uy + cov[0, 2] * ux * uz + cov[1, 2] * uy * uz)
         )
-    lay_rows(plots, p, sensors, frame, slant, height, variance, work.pair_rows, 0)
+    lay_rows(plots, p, sensors, frame, slant, height, variance, work.rows, len(work.rows.used) - 1)
 
 
-@kernel
+@inner_kernel
 def try_pair(
     plots: Plots,
     p: int,
@@ -195,66 +227,66 @@ def try_pair(
     work: Work,
 ) -> float:
     """The density of a plot under a track times what their codes say; 0 when it is outside a gate."""
-    s = plots.sensor[p]
-    time = plots.time[p]
-    late = time - tracks.time[t]
-    if abs(time - tracks.hit[t, s]) < _SAME_LOOK * sensors.period[s]:
+    s = plots.codes[p, P_SENSOR]
+    time = plots.real[p, P_TIME]
+    late = time - tracks.real[t, T_TIME]
+    if abs(time - tracks.passes[t, s, T_HIT]) < _SAME_LOOK * sensors.real[s, S_PERIOD]:
         return 0.0
-    form = work.form[p]
+    form = work.ints[p, W_FORM]
     rows, whole = work.rows, tracks.whole[t]
     if form != NEEDS_RANGE:
         apart = 0.0
         for i in range(3):
             apart += (rows.place[p, i] - whole[i] - late * whole[3 + i]) ** 2
-        far = max(rows.variance[p, 0], rows.variance[p, 1])
-        if rows.count[p] > 2 and plots.range_rate[p] != plots.range_rate[p]:
-            far = max(far, rows.variance[p, 2])
-        wide = tracks.place_variance[t] + late * late * tracks.speed_variance[t] + far
-        bound = _SIGMAS * sqrt(wide) + 0.5 * _ACCELERATION * late * late + work.slack[p]
+        far = max(rows.value[p, 0, 1], rows.value[p, 1, 1])
+        if rows.used[p] > 2 and plots.real[p, P_RANGE_RATE] != plots.real[p, P_RANGE_RATE]:
+            far = max(far, rows.value[p, 2, 1])
+        wide = tracks.real[t, T_PLACE_VARIANCE] + late * late * tracks.real[t, T_SPEED_VARIANCE] + far
+        bound = _SIGMAS * sqrt(wide) + 0.5 * _ACCELERATION * late * late + work.real[p, W_SLACK]
         if apart > bound * bound:
             return 0.0
     if late < -params.late_limit:
-        work.nearly[p] = 1
+        work.ints[p, W_NEARLY] = 1
         return 0.0
     if late > 0.0:
         predict_track(tracks, t, time, frame, motion, book, params.cell_size)
         late = 0.0
     k = p
     if form != COMPLETE:
-        rows, k = work.pair_rows, 0
+        rows, k = work.rows, len(work.rows.used) - 1
         lay_for_track(plots, p, t, sensors, frame, tracks, work)
     distance = pair_likelihoods(tracks.mean[t], tracks.cov[t], rows, k, late, work.likelihood)
-    if distance > _GATES[rows.count[k]]:
+    if distance > _GATES[rows.used[k]]:
         return 0.0
     density = 0.0
     for m in range(len(work.likelihood)):
         density += tracks.weight[t, m] * work.likelihood[m]
     if params.use_codes:
         density *= codes_factor(
-            tracks.squawk[t],
-            tracks.address[t],
-            tracks.callsign[t],
-            int(plots.squawk[p]),
-            int(plots.address[p]),
-            int(plots.callsign[p]),
+            tracks.ints[t, T_SQUAWK],
+            tracks.ints[t, T_ADDRESS],
+            tracks.ints[t, T_CALLSIGN],
+            int(plots.codes[p, P_SQUAWK]),
+            int(plots.codes[p, P_ADDRESS]),
+            int(plots.codes[p, P_CALLSIGN]),
         )
     return density
 
 
-@kernel
+@inner_kernel
 def keep_pair(t: int, i: int, p: int, odds: float, pairs: int, touched: int, work: Work) -> int:
     """Note a pair of track and plot; the number of touched tracks afterwards."""
     place = work.local[t]
     if place < 0:
         place = touched
         work.local[t] = place
-        work.touched[place] = t
-        work.touched_pair[place] = -1
+        work.touched[0, place] = t
+        work.touched[1, place] = -1
         touched += 1
     work.pair_track[pairs] = place
     work.pair_plot[pairs] = i
-    work.pair_next[pairs] = work.touched_pair[place]
-    work.touched_pair[place] = pairs
+    work.pair_next[pairs] = work.touched[1, place]
+    work.touched[1, place] = pairs
     work.odds[pairs] = odds
     return touched
 
@@ -266,7 +298,7 @@ def _pair_odds(existence: float, detection: float, density: float, clutter: floa
     return min(expected * density / max(clutter * (1.0 - expected), 1e-300), 1e12)
 
 
-@kernel
+@inner_kernel
 def gather_pairs(
     plots: Plots,
     order: Int32s1,
@@ -290,19 +322,21 @@ def gather_pairs(
     for i in range(first, last):
         p = order[i]
         prepare_plot(plots, p, sensors, frame, looks, params.births_per_scan, work)
-        form = work.form[p]
+        form = work.ints[p, W_FORM]
         if form == 0:
             continue
-        detection = sensors.detection[plots.sensor[p]]
+        detection = sensors.real[plots.codes[p, P_SENSOR], S_DETECTION]
         if form == NEEDS_RANGE:
             for a in range(book.counts[ACTIVE]):
-                t = tracks.active[a]
+                t = tracks.lists[ACTIVE_LIST, a]
                 density = try_pair(plots, p, t, sensors, frame, motion, params, tracks, book, work)
                 if density > 0.0:
                     if pairs == len(work.odds):
                         book.counts[PAIRS_OVERFLOWN] += 1
                         break
-                    odds = _pair_odds(tracks.existence[t], detection, density, work.density[p])
+                    odds = _pair_odds(
+                        tracks.real[t, T_EXISTENCE], detection, density, work.real[p, W_DENSITY]
+                    )
                     touched = keep_pair(t, i, p, odds, pairs, touched, work)
                     pairs += 1
             continue
@@ -310,19 +344,21 @@ def gather_pairs(
         for column in range(-1, 2):
             for row in range(-1, 2):
                 cell = neighbour_cell(centre, column, row)
-                t = book.track_heads[bucket_of(cell)]
+                t = book.heads[TRACK_HEADS, bucket_of(cell)]
                 while t >= 0:
-                    following = tracks.following[t]  # the track may change cells below
+                    following = tracks.links[t, L_FOLLOWING]  # the track may change cells below
                     place = work.local[t]
                     # A track that changed cells just now may come a second time.
-                    is_done = place >= 0 and work.pair_plot[work.touched_pair[place]] == i
-                    if tracks.cell[t] == cell and not is_done:
+                    is_done = place >= 0 and work.pair_plot[work.touched[1, place]] == i
+                    if tracks.links[t, L_CELL] == cell and not is_done:
                         density = try_pair(plots, p, t, sensors, frame, motion, params, tracks, book, work)
                         if density > 0.0:
                             if pairs == len(work.odds):
                                 book.counts[PAIRS_OVERFLOWN] += 1
                             else:
-                                odds = _pair_odds(tracks.existence[t], detection, density, work.density[p])
+                                odds = _pair_odds(
+                                    tracks.real[t, T_EXISTENCE], detection, density, work.real[p, W_DENSITY]
+                                )
                                 touched = keep_pair(t, i, p, odds, pairs, touched, work)
                                 pairs += 1
                     t = following

@@ -2,9 +2,9 @@
 
 from math import floor
 
-from skypact.core.arrays import MutableInt32s1, MutableInts1
+from skypact.core.arrays import MutableInts1, MutableInts2
 from skypact.core.jit import kernel
-from skypact.tracks.state import BUCKETS
+from skypact.tracks.state import BUCKETS, L_CELL, L_FOLLOWING, L_PRECEDING
 
 _OFFSET = 1 << 20  # keeps cell coordinates positive
 _STRIDE = 1 << 21
@@ -31,38 +31,25 @@ def bucket_of(cell: int) -> int:
 
 
 @kernel
-def enter_cell(
-    slot: int,
-    cell: int,
-    cells: MutableInts1,
-    following: MutableInt32s1,
-    preceding: MutableInt32s1,
-    heads: MutableInt32s1,
-) -> None:
+def enter_cell(slot: int, cell: int, links: MutableInts2, heads: MutableInts1) -> None:
     """Enter a slot that is in no cell."""
     bucket = bucket_of(cell)
     first = heads[bucket]
-    cells[slot] = cell
-    preceding[slot] = -1
-    following[slot] = first
+    links[slot, L_CELL] = cell
+    links[slot, L_PRECEDING] = -1
+    links[slot, L_FOLLOWING] = first
     if first >= 0:
-        preceding[first] = slot
+        links[first, L_PRECEDING] = slot
     heads[bucket] = slot
 
 
 @kernel
-def leave_cell(
-    slot: int,
-    cells: MutableInts1,
-    following: MutableInt32s1,
-    preceding: MutableInt32s1,
-    heads: MutableInt32s1,
-) -> None:
+def leave_cell(slot: int, links: MutableInts2, heads: MutableInts1) -> None:
     """Take a slot out of its cell."""
-    before, after = preceding[slot], following[slot]
+    before, after = links[slot, L_PRECEDING], links[slot, L_FOLLOWING]
     if before >= 0:
-        following[before] = after
+        links[before, L_FOLLOWING] = after
     else:
-        heads[bucket_of(cells[slot])] = after
+        heads[bucket_of(links[slot, L_CELL])] = after
     if after >= 0:
-        preceding[after] = before
+        links[after, L_PRECEDING] = before

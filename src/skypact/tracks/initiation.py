@@ -4,7 +4,7 @@ from math import exp, isnan, pi, sqrt
 
 import numpy as np
 
-from skypact.core.jit import kernel
+from skypact.core.jit import inner_kernel
 from skypact.tracks.books import take_track
 from skypact.tracks.earth import Frame, height_and_vertical
 from skypact.tracks.filtering import update_models
@@ -13,6 +13,16 @@ from skypact.tracks.grid import bucket_of, cell_of, enter_cell, neighbour_cell
 from skypact.tracks.measurement import (
     COMPLETE,
     NEEDS_HEIGHT,
+    P_ADDRESS,
+    P_ALTITUDE,
+    P_CALLSIGN,
+    P_SENSOR,
+    P_SQUAWK,
+    P_TIME,
+    S_HEIGHT_GUESS,
+    S_HEIGHT_SIGMA,
+    S_PERIOD,
+    S_SPEED_SIGMA,
     Plots,
     Sensors,
     invert_symmetric,
@@ -20,9 +30,52 @@ from skypact.tracks.measurement import (
 )
 from skypact.tracks.motion import Motion
 from skypact.tracks.state import (
+    L_CELL,
+    L_FOLLOWING,
+    NEWEST_OPEN,
+    O_ADDRESS,
+    O_ALTITUDE,
+    O_CALLSIGN,
+    O_HEIGHT,
+    O_HOLDERS,
+    O_ODDS,
+    O_PLOT,
+    O_QUEUE,
+    O_RING,
+    O_SENSOR,
+    O_SETTLED,
+    O_SQUAWK,
+    O_TIME,
+    O_WAITING,
+    OLDEST_OPEN,
     OPEN_FREE,
+    OPEN_HEADS,
     OPEN_OVERFLOWN,
+    T_ADDRESS,
+    T_ALTITUDE,
+    T_BLIND,
+    T_BORN,
+    T_CALLSIGN,
+    T_CHECKED,
+    T_DOUBTFUL,
+    T_DUE,
+    T_EXISTENCE,
+    T_HELD_COUNT,
+    T_HIDDEN,
+    T_HIT,
+    T_MISSES,
+    T_NUMBER,
+    T_PLOTS,
+    T_RIVAL_ADDRESS,
+    T_RIVAL_SQUAWK,
+    T_SEEN,
+    T_SQUAWK,
+    T_STATUS,
+    T_TIME,
+    T_UPDATED,
     TENTATIVE,
+    W_FORM,
+    W_RING,
     Book,
     Looks,
     OpenPlots,
@@ -38,7 +91,7 @@ _LEAST_EXISTENCE = 0.01  # of a track worth starting
 _RING_ELEVATION = 0.342  # sine of 20 degrees: above it, a plot without height is a ring
 
 
-@kernel
+@inner_kernel
 def open_plot(
     plots: Plots,
     p: int,
@@ -57,23 +110,23 @@ def open_plot(
     Returns:
         Its slot; -1 when full (counted), -2 when the plot does not say where it is well enough.
     """
-    s = plots.sensor[p]
+    s = plots.codes[p, P_SENSOR]
     rows = work.rows
-    form = work.form[p]
+    form = work.ints[p, W_FORM]
     if form != COMPLETE and form != NEEDS_HEIGHT:
         return -2
     if form == NEEDS_HEIGHT:
         # The guessed height becomes a row, so that place and covariance are whole.
-        count = rows.count[p]
+        count = rows.used[p]
         x, y, z = rows.place[p, 0], rows.place[p, 1], rows.place[p, 2]
         reached, ux, uy, uz = height_and_vertical(x, y, z, frame)
-        if rows.slant[p] > 0.0 and sensors.height_guess[s] > _RING_ELEVATION * rows.slant[p]:
+        if rows.place[p, 4] > 0.0 and sensors.real[s, S_HEIGHT_GUESS] > _RING_ELEVATION * rows.place[p, 4]:
             return -2
         row = rows.direction[p, count]
         row[0], row[1], row[2], row[3], row[4], row[5] = ux, uy, uz, 0.0, 0.0, 0.0
-        rows.value[p, count] = sensors.height_guess[s] - reached
-        rows.variance[p, count] = sensors.height_sigma[s] ** 2
-        rows.count[p] = count + 1
+        rows.value[p, count, 0] = sensors.real[s, S_HEIGHT_GUESS] - reached
+        rows.value[p, count, 1] = sensors.real[s, S_HEIGHT_SIGMA] ** 2
+        rows.used[p] = count + 1
     left = book.counts[OPEN_FREE]
     if left == 0:
         book.counts[OPEN_OVERFLOWN] += 1
@@ -82,42 +135,42 @@ def open_plot(
     if not place_covariance(rows, p, opened.noise[o]):
         return -2
     book.counts[OPEN_FREE] = left - 1
-    opened.plot[o] = index
-    opened.sensor[o] = s
-    opened.time[o] = plots.time[p]
+    opened.ints[o, O_PLOT] = index
+    opened.ints[o, O_SENSOR] = s
+    opened.real[o, O_TIME] = plots.real[p, P_TIME]
     for i in range(3):
         opened.place[o, i] = rows.place[p, i]
-    opened.height[o] = rows.height[p]
-    opened.altitude[o] = plots.altitude[p]
-    opened.squawk[o] = plots.squawk[p]
-    opened.address[o] = plots.address[p]
-    opened.callsign[o] = plots.callsign[p]
-    opened.ring[o] = work.ring[p]
-    opened.holders[o] = 1
-    opened.settled[o] = 0
-    opened.waiting[o] = 0
+    opened.real[o, O_HEIGHT] = rows.place[p, 3]
+    opened.real[o, O_ALTITUDE] = plots.real[p, P_ALTITUDE]
+    opened.ints[o, O_SQUAWK] = plots.codes[p, P_SQUAWK]
+    opened.ints[o, O_ADDRESS] = plots.codes[p, P_ADDRESS]
+    opened.ints[o, O_CALLSIGN] = plots.codes[p, P_CALLSIGN]
+    opened.ints[o, O_RING] = work.ints[p, W_RING]
+    opened.ints[o, O_HOLDERS] = 1
+    opened.ints[o, O_SETTLED] = 0
+    opened.ints[o, O_WAITING] = 0
     if is_waiting:
-        opened.waiting[o] = 1
+        opened.ints[o, O_WAITING] = 1
         cell = cell_of(opened.place[o, 0], opened.place[o, 1], params.cell_size)
-        enter_cell(o, cell, opened.cell, opened.following, opened.preceding, book.open_heads)
-        opened.queue[o] = -1
-        if looks.newest_open[s] >= 0:
-            opened.queue[looks.newest_open[s]] = o
+        enter_cell(o, cell, opened.links, book.heads[OPEN_HEADS])
+        opened.ints[o, O_QUEUE] = -1
+        if looks.queue[s, NEWEST_OPEN] >= 0:
+            opened.ints[looks.queue[s, NEWEST_OPEN], O_QUEUE] = o
         else:
-            looks.oldest_open[s] = o
-        looks.newest_open[s] = o
+            looks.queue[s, OLDEST_OPEN] = o
+        looks.queue[s, NEWEST_OPEN] = o
     return o
 
 
-@kernel
+@inner_kernel
 def partner_density(
     opened: OpenPlots, o: int, other: int, sensors: Sensors, frame: Frame, params: Params, work: Work
 ) -> float:
     """Density (1/m³) of open plot `other` where the target of the waiting plot `o` may be by then; 0 outside."""
-    s = opened.sensor[o]
-    elapsed = opened.time[other] - opened.time[o]
+    s = opened.ints[o, O_SENSOR]
+    elapsed = opened.real[other, O_TIME] - opened.real[o, O_TIME]
     place = opened.place[o]
-    speed = sensors.speed_sigma[s]
+    speed = sensors.real[s, S_SPEED_SIGMA]
     dx = opened.place[other, 0] - place[0]
     dy = opened.place[other, 1] - place[1]
     dz = opened.place[other, 2] - place[2]
@@ -151,23 +204,23 @@ def partner_density(
         + total[0, 2] * (total[0, 1] * total[1, 2] - total[1, 1] * total[0, 2])
     )
     density = exp(-0.5 * distance) / sqrt((2.0 * pi) ** 3 * determinant)
-    if isnan(opened.height[other]):
+    if isnan(opened.real[other, O_HEIGHT]):
         # The height row was a guess, so it must not count: give its density back.
         density *= sqrt(2.0 * pi * (total[0, 0] * ux * ux + total[1, 1] * uy * uy + total[2, 2] * uz * uz
             + 2.0 * (total[0, 1] * ux * uy + total[0, 2] * ux * uz + total[1, 2] * uy * uz)))  # fmt: skip
     if params.use_codes:
         density *= codes_factor(
-            opened.squawk[o],
-            opened.address[o],
-            opened.callsign[o],
-            opened.squawk[other],
-            opened.address[other],
-            opened.callsign[other],
+            opened.ints[o, O_SQUAWK],
+            opened.ints[o, O_ADDRESS],
+            opened.ints[o, O_CALLSIGN],
+            opened.ints[other, O_SQUAWK],
+            opened.ints[other, O_ADDRESS],
+            opened.ints[other, O_CALLSIGN],
         )
     return density
 
 
-@kernel
+@inner_kernel
 def find_partner(
     opened: OpenPlots,
     o: int,
@@ -184,27 +237,27 @@ def find_partner(
         Its slot (-1 for none) and the odds of the two being a target.
     """
     best, best_odds = -1, 0.0
-    s = opened.sensor[o]
+    s = opened.ints[o, O_SENSOR]
     centre = cell_of(opened.place[o, 0], opened.place[o, 1], params.cell_size)
     for column in range(-1, 2):
         for row in range(-1, 2):
             cell = neighbour_cell(centre, column, row)
-            other = book.open_heads[bucket_of(cell)]
+            other = book.heads[OPEN_HEADS, bucket_of(cell)]
             while other >= 0:
-                if opened.cell[other] == cell and other != o:
-                    z = opened.sensor[other]
-                    elapsed = opened.time[o] - opened.time[other]
-                    is_same_look = z == s and abs(elapsed) < 0.6 * sensors.period[s]
-                    if not is_same_look and abs(elapsed) < _WAIT_LOOKS * sensors.period[z]:
+                if opened.links[other, L_CELL] == cell and other != o:
+                    z = opened.ints[other, O_SENSOR]
+                    elapsed = opened.real[o, O_TIME] - opened.real[other, O_TIME]
+                    is_same_look = z == s and abs(elapsed) < 0.6 * sensors.real[s, S_PERIOD]
+                    if not is_same_look and abs(elapsed) < _WAIT_LOOKS * sensors.real[z, S_PERIOD]:
                         density = partner_density(opened, other, o, sensors, frame, params, work)
-                        odds = density * opened.odds[other]
+                        odds = density * opened.real[other, O_ODDS]
                         if odds > best_odds:
                             best, best_odds = other, odds
-                other = opened.following[other]
+                other = opened.links[other, L_FOLLOWING]
     return best, best_odds
 
 
-@kernel
+@inner_kernel
 def start_track(
     plots: Plots,
     p: int,
@@ -230,11 +283,11 @@ def start_track(
     if t < 0:
         return -1
     place = opened.place[partner]
-    s = opened.sensor[partner]
+    s = opened.ints[partner, O_SENSOR]
     _, ux, uy, uz = height_and_vertical(place[0], place[1], place[2], frame)
     up = work.small[2, 0]
     up[0], up[1], up[2] = ux, uy, uz
-    speed = sensors.speed_sigma[s] ** 2
+    speed = sensors.real[s, S_SPEED_SIGMA] ** 2
     climb = _CLIMB_SIGMA**2 - speed
     for m in range(tracks.mean.shape[1]):
         tracks.weight[t, m] = params.entry[m]
@@ -247,43 +300,45 @@ def start_track(
                 tracks.cov[t, m, 3 + i, j] = 0.0
                 tracks.cov[t, m, 3 + i, 3 + j] = climb * up[i] * up[j]
             tracks.cov[t, m, 3 + i, 3 + i] += speed
-    tracks.time[t] = opened.time[partner]
-    tracks.born[t] = min(opened.time[partner], plots.time[p])
+    tracks.real[t, T_TIME] = opened.real[partner, O_TIME]
+    tracks.real[t, T_BORN] = min(opened.real[partner, O_TIME], plots.real[p, P_TIME])
     refresh_track(tracks, t, book, params.cell_size)
-    late = min(plots.time[p] - opened.time[partner], 0.0)
-    predict_track(tracks, t, plots.time[p], frame, motion, book, params.cell_size)
+    late = min(plots.real[p, P_TIME] - opened.real[partner, O_TIME], 0.0)
+    predict_track(tracks, t, plots.real[p, P_TIME], frame, motion, book, params.cell_size)
     rows = work.rows
-    if work.form[p] == NEEDS_HEIGHT:
-        rows.count[p] -= 1  # the guessed height is in the state already
+    if work.ints[p, W_FORM] == NEEDS_HEIGHT:
+        rows.used[p] -= 1  # the guessed height is in the state already
     update_models(tracks.mean[t], tracks.cov[t], tracks.weight[t], rows, p, late)
     refresh_track(tracks, t, book, params.cell_size)
-    tracks.updated[t] = max(opened.time[partner], plots.time[p])
-    tracks.checked[t] = tracks.updated[t]
-    tracks.due[t] = tracks.updated[t]
-    tracks.existence[t] = existence
-    tracks.status[t] = TENTATIVE
-    tracks.hidden[t] = 0
-    tracks.number[t] = -1
-    tracks.plots[t] = 2
-    tracks.misses[t] = 0
-    for z in range(tracks.seen.shape[1]):
-        tracks.seen[t, z] = tracks.updated[t]
-        tracks.hit[t, z] = -np.inf
-        tracks.blind[t, z] = 0
-        tracks.doubtful[t, z] = 0
-    tracks.hit[t, s] = opened.time[partner]
-    tracks.seen[t, s] = opened.time[partner]
-    tracks.hit[t, opened.sensor[o]] = plots.time[p]
-    tracks.seen[t, opened.sensor[o]] = plots.time[p]
-    tracks.squawk[t] = max(opened.squawk[o], opened.squawk[partner])
-    tracks.address[t] = max(opened.address[o], opened.address[partner])
-    tracks.callsign[t] = max(opened.callsign[o], opened.callsign[partner])
-    tracks.rival_squawk[t] = -1
-    tracks.rival_address[t] = -1
-    tracks.altitude[t] = opened.altitude[partner] if isnan(opened.altitude[o]) else opened.altitude[o]
+    tracks.real[t, T_UPDATED] = max(opened.real[partner, O_TIME], plots.real[p, P_TIME])
+    tracks.real[t, T_CHECKED] = tracks.real[t, T_UPDATED]
+    tracks.real[t, T_DUE] = tracks.real[t, T_UPDATED]
+    tracks.real[t, T_EXISTENCE] = existence
+    tracks.ints[t, T_STATUS] = TENTATIVE
+    tracks.ints[t, T_HIDDEN] = 0
+    tracks.ints[t, T_NUMBER] = -1
+    tracks.ints[t, T_PLOTS] = 2
+    tracks.ints[t, T_MISSES] = 0
+    for z in range(tracks.passes.shape[1]):
+        tracks.passes[t, z, T_SEEN] = tracks.real[t, T_UPDATED]
+        tracks.passes[t, z, T_HIT] = -np.inf
+        tracks.missed[t, z, T_BLIND] = 0
+        tracks.missed[t, z, T_DOUBTFUL] = 0
+    tracks.passes[t, s, T_HIT] = opened.real[partner, O_TIME]
+    tracks.passes[t, s, T_SEEN] = opened.real[partner, O_TIME]
+    tracks.passes[t, opened.ints[o, O_SENSOR], T_HIT] = plots.real[p, P_TIME]
+    tracks.passes[t, opened.ints[o, O_SENSOR], T_SEEN] = plots.real[p, P_TIME]
+    tracks.ints[t, T_SQUAWK] = max(opened.ints[o, O_SQUAWK], opened.ints[partner, O_SQUAWK])
+    tracks.ints[t, T_ADDRESS] = max(opened.ints[o, O_ADDRESS], opened.ints[partner, O_ADDRESS])
+    tracks.ints[t, T_CALLSIGN] = max(opened.ints[o, O_CALLSIGN], opened.ints[partner, O_CALLSIGN])
+    tracks.ints[t, T_RIVAL_SQUAWK] = -1
+    tracks.ints[t, T_RIVAL_ADDRESS] = -1
+    tracks.real[t, T_ALTITUDE] = (
+        opened.real[partner, O_ALTITUDE] if isnan(opened.real[o, O_ALTITUDE]) else opened.real[o, O_ALTITUDE]
+    )
     tracks.held[t, 0] = partner
     tracks.held[t, 1] = o
-    tracks.held_count[t] = 2
-    opened.holders[partner] += 1
-    opened.holders[o] += 1
+    tracks.ints[t, T_HELD_COUNT] = 2
+    opened.ints[partner, O_HOLDERS] += 1
+    opened.ints[o, O_HOLDERS] += 1
     return t

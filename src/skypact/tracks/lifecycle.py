@@ -2,16 +2,29 @@
 
 from math import exp
 
-from skypact.core.jit import kernel
+from skypact.core.jit import inner_kernel
 from skypact.tracks.books import drop_track, expire_open_plots
 from skypact.tracks.clutter import look_probability
 from skypact.tracks.earth import Frame, seen_from
 from skypact.tracks.gating import move_cell
-from skypact.tracks.measurement import Sensors
+from skypact.tracks.measurement import S_ASKS, S_DETECTION, S_HAS_SITE, S_PERIOD, S_REACH, Sensors
 from skypact.tracks.state import (
     ACTIVE,
+    ACTIVE_LIST,
     CONFIRMED,
     HELD_MOST,
+    T_BLIND,
+    T_CHECKED,
+    T_DOUBTFUL,
+    T_DUE,
+    T_EXISTENCE,
+    T_HELD_COUNT,
+    T_HIDDEN,
+    T_HIT,
+    T_MISSES,
+    T_SEEN,
+    T_STATUS,
+    T_TIME,
     TENTATIVE,
     Book,
     Looks,
@@ -27,7 +40,7 @@ _SILENT_LEAST = 3.0  # s, and for at least so long
 _WAIT_LOOKS = 2.3  # an open plot waits for a partner for so many looks of its sensor
 
 
-@kernel
+@inner_kernel
 def check_track(
     t: int,
     sensors: Sensors,
@@ -40,75 +53,75 @@ def check_track(
 ) -> None:
     """Bring a track's existence up to now: time passed, and passes of sensors that brought no plot."""
     now = looks.now[0]
-    elapsed = now - tracks.time[t]
+    elapsed = now - tracks.real[t, T_TIME]
     whole = tracks.whole[t]
     x = whole[0] + elapsed * whole[3]
     y = whole[1] + elapsed * whole[4]
     z = whole[2] + elapsed * whole[5]
     move_cell(tracks, t, x, y, book, params.cell_size)
     is_covered = False
-    existence = tracks.existence[t]
-    for s in range(len(sensors.period)):
-        period = sensors.period[s]
+    existence = tracks.real[t, T_EXISTENCE]
+    for s in range(len(sensors.real)):
+        period = sensors.real[s, S_PERIOD]
         newest = looks.latest[s]
         if newest < now - max(_SILENT_LOOKS * period, _SILENT_LEAST):
-            tracks.seen[t, s] = max(tracks.seen[t, s], newest)
+            tracks.passes[t, s, T_SEEN] = max(tracks.passes[t, s, T_SEEN], newest)
             continue
-        never = tracks.hit[t, s] < 0.0
-        if not sensors.has_site[s]:
-            if never or tracks.blind[t, s] > 5:
+        never = tracks.passes[t, s, T_HIT] < 0.0
+        if sensors.real[s, S_HAS_SITE] == 0.0:
+            if never or tracks.missed[t, s, T_BLIND] > 5:
                 continue
-            detection = sensors.detection[s] * 0.6 ** int(tracks.blind[t, s])
+            detection = sensors.real[s, S_DETECTION] * 0.6 ** int(tracks.missed[t, s, T_BLIND])
         else:
             site = sensors.site[s]
             away = (x - site[0]) ** 2 + (y - site[1]) ** 2
-            if away > sensors.reach[s] * sensors.reach[s]:
-                tracks.seen[t, s] = newest
+            if away > sensors.real[s, S_REACH] * sensors.real[s, S_REACH]:
+                tracks.passes[t, s, T_SEEN] = newest
                 continue
             slant, _, elevation = seen_from(site, sensors.axes[s], x, y, z)
             detection = look_probability(
                 slant,
                 elevation,
-                sensors.reach[s],
-                sensors.detection[s],
-                int(tracks.blind[t, s]),
+                sensors.real[s, S_REACH],
+                sensors.real[s, S_DETECTION],
+                int(tracks.missed[t, s, T_BLIND]),
                 never,
-                sensors.asks[s],
+                sensors.real[s, S_ASKS] > 0.0,
             )
         if detection <= 0.0:
-            tracks.seen[t, s] = newest
+            tracks.passes[t, s, T_SEEN] = newest
             continue
         if detection > 0.3:
             is_covered = True
-        behind = newest - tracks.seen[t, s]
+        behind = newest - tracks.passes[t, s, T_SEEN]
         while behind > _PASS_MARGIN * period:
             existence *= (1.0 - detection) / (1.0 - existence * detection)
-            tracks.seen[t, s] += period
+            tracks.passes[t, s, T_SEEN] += period
             behind -= period
-            tracks.misses[t] += 1
-            if tracks.doubtful[t, s] < 100:
-                tracks.doubtful[t, s] += 1
+            tracks.ints[t, T_MISSES] += 1
+            if tracks.missed[t, s, T_DOUBTFUL] < 100:
+                tracks.missed[t, s, T_DOUBTFUL] += 1
     life = params.target_life if is_covered else params.uncovered_life
-    passed = now - tracks.checked[t]
+    passed = now - tracks.real[t, T_CHECKED]
     if passed > 0.0:
         existence *= exp(-passed / life)
-        tracks.checked[t] = now
-    tracks.existence[t] = existence
-    tracks.due[t] = now + _CHECK_PERIOD
-    if tracks.status[t] == CONFIRMED:
+        tracks.real[t, T_CHECKED] = now
+    tracks.real[t, T_EXISTENCE] = existence
+    tracks.real[t, T_DUE] = now + _CHECK_PERIOD
+    if tracks.ints[t, T_STATUS] == CONFIRMED:
         if existence < params.drop_existence:
             drop_track(tracks, t, opened, looks, sensors, book)
         elif existence < params.hide_existence:
-            tracks.hidden[t] = 1
+            tracks.ints[t, T_HIDDEN] = 1
         elif existence > params.show_existence:
-            tracks.hidden[t] = 0
+            tracks.ints[t, T_HIDDEN] = 0
     elif existence < params.drop_tentative or (
-        tracks.held_count[t] == HELD_MOST and existence < params.confirm_existence
+        tracks.ints[t, T_HELD_COUNT] == HELD_MOST and existence < params.confirm_existence
     ):
         drop_track(tracks, t, opened, looks, sensors, book)
 
 
-@kernel
+@inner_kernel
 def check_tracks(
     sensors: Sensors,
     frame: Frame,
@@ -122,11 +135,11 @@ def check_tracks(
     now = looks.now[0]
     place = 0
     while place < book.counts[ACTIVE]:
-        t = tracks.active[place]
-        if tracks.due[t] <= now:
+        t = tracks.lists[ACTIVE_LIST, place]
+        if tracks.real[t, T_DUE] <= now:
             check_track(t, sensors, frame, params, tracks, opened, looks, book)
-            if tracks.status[t] != CONFIRMED and tracks.status[t] != TENTATIVE:
+            if tracks.ints[t, T_STATUS] != CONFIRMED and tracks.ints[t, T_STATUS] != TENTATIVE:
                 continue  # another track has taken its place in the list
         place += 1
-    for s in range(len(sensors.period)):
-        expire_open_plots(opened, s, looks, sensors, book, _WAIT_LOOKS * sensors.period[s])
+    for s in range(len(sensors.real)):
+        expire_open_plots(opened, s, looks, sensors, book, _WAIT_LOOKS * sensors.real[s, S_PERIOD])

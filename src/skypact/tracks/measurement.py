@@ -13,25 +13,45 @@ from typing import NamedTuple
 import numpy as np
 
 from skypact.core.arrays import (
-    Bools1,
     Floats1,
     Floats2,
     Floats3,
-    Int16s1,
-    Int32s1,
-    Ints1,
+    Ints2,
     MutableFloats1,
     MutableFloats2,
     MutableFloats3,
     MutableInts1,
-    UInt16s1,
 )
 from skypact.core.geodesy import ecef_from_geodetic
-from skypact.core.jit import kernel
+from skypact.core.jit import inner_kernel, kernel
 from skypact.tracks.earth import Frame, elevation_of_height, height_and_vertical, point_seen
 
 ROWS_MOST = 5  # rows of one plot: range, azimuth, elevation, height, range rate
 NO_PLACE, COMPLETE, NEEDS_HEIGHT, NEEDS_RANGE = 0, 1, 2, 3  # what a plot's measurements determine
+
+
+# Columns of `Sensors.real`.
+S_PERIOD = 0  # from one look at a target to the next, s
+S_REACH = 1  # greatest slant range, m
+S_DETECTION = 2  # probability of detection in one look
+S_SIGMA_RANGE = 3  # m
+S_SIGMA_AZIMUTH = 4  # rad
+S_SIGMA_ELEVATION = 5  # rad
+S_SIGMA_POSITION = 6  # m
+S_SPEED_SIGMA = 7  # of a new target's velocity, each horizontal axis, m/s
+S_HEIGHT_GUESS = 8  # of a new target without height, m
+S_HEIGHT_SIGMA = 9  # of that guess, m
+S_HAS_SITE = 10  # 1 or 0
+S_ASKS = 11  # 1: finds only targets that answer or report by themselves
+S_REALS = 12
+# Columns of `Plots.real`: as in `plots.model.PlotBatch`.
+P_TIME, P_RANGE, P_AZIMUTH, P_ELEVATION, P_RANGE_RATE, P_ALTITUDE, P_HEIGHT = 0, 1, 2, 3, 4, 5, 6
+P_LATITUDE, P_LONGITUDE, P_SIGMA_RANGE, P_SIGMA_AZIMUTH, P_SIGMA_ELEVATION = 7, 8, 9, 10, 11
+P_SIGMA_RANGE_RATE, P_SIGMA_ALTITUDE, P_SIGMA_POSITION = 12, 13, 14
+PLOT_REALS = ["time", "range", "azimuth", "elevation", "range_rate", "altitude", "height", "latitude", "longitude", "sigma_range", "sigma_azimuth", "sigma_elevation", "sigma_range_rate", "sigma_altitude", "sigma_position"]  # fmt: skip
+# Columns of `Plots.codes`.
+P_SENSOR, P_SQUAWK, P_ADDRESS, P_CALLSIGN, P_FLAGS = 0, 1, 2, 3, 4
+PLOT_CODES = ("sensor", "squawk", "address", "callsign", "flags")
 
 
 class Sensors(NamedTuple):
@@ -39,55 +59,25 @@ class Sensors(NamedTuple):
 
     site: Floats2  # (S, 3) in the centre's frame, m
     axes: Floats3  # (S, 3, 3) rows east, north, up at the sensor, in the centre's axes
-    has_site: Bools1  # (S,)
-    asks: Bools1  # (S,) finds only targets that answer or report by themselves
-    period: Floats1  # (S,) s from one look at a target to the next
-    reach: Floats1  # (S,) greatest slant range, m
-    detection: Floats1  # (S,) probability of detection in one look
-    sigma_range: Floats1  # (S,) m
-    sigma_azimuth: Floats1  # (S,) rad
-    sigma_elevation: Floats1  # (S,) rad
-    sigma_position: Floats1  # (S,) m
-    speed_sigma: Floats1  # (S,) of a new target's velocity, each horizontal axis, m/s
-    height_guess: Floats1  # (S,) of a new target without height, m
-    height_sigma: Floats1  # (S,) of that guess, m
+    real: Floats2  # (S, S_REALS)
 
 
 class Plots(NamedTuple):
-    """A plot batch as kernels read it; columns as in `plots.model.PlotBatch`."""
+    """A plot batch as kernels read it."""
 
-    sensor: Int32s1
-    time: Floats1
-    range: Floats1
-    azimuth: Floats1
-    elevation: Floats1
-    range_rate: Floats1
-    altitude: Floats1
-    height: Floats1
-    latitude: Floats1
-    longitude: Floats1
-    sigma_range: Floats1
-    sigma_azimuth: Floats1
-    sigma_elevation: Floats1
-    sigma_range_rate: Floats1
-    sigma_altitude: Floats1
-    sigma_position: Floats1
-    squawk: Int16s1
-    address: Int32s1
-    callsign: Ints1
-    flags: UInt16s1
+    real: Floats2  # (P, 15)
+    codes: Ints2  # (P, 5)
 
 
 class Rows(NamedTuple):
     """Linear measurements of K plots, or of K pairs of a track and a plot."""
 
-    count: MutableInts1  # (K,) rows in use
+    used: MutableInts1  # (K,) how many rows
     direction: MutableFloats3  # (K, 5, 6) in position and velocity; unit length
-    value: MutableFloats2  # (K, 5) measured minus what `place` at rest would give, m or m/s
-    variance: MutableFloats2  # (K, 5) m² or m²/s²
-    place: MutableFloats2  # (K, 3) in the centre's frame, m
-    height: MutableFloats1  # (K,) of the place if a row measures it, else NaN, m
-    slant: MutableFloats1  # (K,) from the sensor to the place, m; 0 for ready positions
+    value: MutableFloats3  # (K, 5, 2) measured minus what `place` at rest would give, m or m/s; and variance
+    place: (
+        MutableFloats2  # (K, 5) in the centre's frame, m; height if a row measures it, else NaN; slant range
+    )
 
 
 def make_rows(count: int) -> Rows:
@@ -95,30 +85,27 @@ def make_rows(count: int) -> Rows:
     return Rows(
         np.zeros(count, np.int64),
         np.zeros((count, ROWS_MOST, 6)),
-        np.zeros((count, ROWS_MOST)),
-        np.zeros((count, ROWS_MOST)),
-        np.zeros((count, 3)),
-        np.zeros(count),
-        np.zeros(count),
+        np.zeros((count, ROWS_MOST, 2)),
+        np.zeros((count, 5)),
     )
 
 
-@kernel
+@inner_kernel
 def plot_form(plots: Plots, p: int, sensors: Sensors) -> int:
     """What plot `p` determines: COMPLETE, NEEDS_HEIGHT, NEEDS_RANGE or, when it is of no use, NO_PLACE."""
-    has_height = not (isnan(plots.altitude[p]) and isnan(plots.height[p]))
-    if not (isnan(plots.latitude[p]) or isnan(plots.longitude[p])):
-        if abs(plots.latitude[p]) > 1.5708 or abs(plots.longitude[p]) > 6.2832:
+    has_height = not (isnan(plots.real[p, P_ALTITUDE]) and isnan(plots.real[p, P_HEIGHT]))
+    if not (isnan(plots.real[p, P_LATITUDE]) or isnan(plots.real[p, P_LONGITUDE])):
+        if abs(plots.real[p, P_LATITUDE]) > 1.5708 or abs(plots.real[p, P_LONGITUDE]) > 6.2832:
             return NO_PLACE
         return COMPLETE if has_height else NEEDS_HEIGHT
-    s = plots.sensor[p]
-    if not sensors.has_site[s] or isnan(plots.azimuth[p]):
+    s = plots.codes[p, P_SENSOR]
+    if sensors.real[s, S_HAS_SITE] == 0.0 or isnan(plots.real[p, P_AZIMUTH]):
         return NO_PLACE
-    if isnan(plots.range[p]):
+    if isnan(plots.real[p, P_RANGE]):
         return NEEDS_RANGE
-    if not 0.0 < plots.range[p] <= 2.0 * sensors.reach[s]:
+    if not 0.0 < plots.real[p, P_RANGE] <= 2.0 * sensors.real[s, S_REACH]:
         return NO_PLACE
-    return COMPLETE if has_height or not isnan(plots.elevation[p]) else NEEDS_HEIGHT
+    return COMPLETE if has_height or not isnan(plots.real[p, P_ELEVATION]) else NEEDS_HEIGHT
 
 
 @kernel
@@ -171,7 +158,7 @@ def _lay_level(place: Floats1, frame: Frame, direction: MutableFloats2) -> None:
             direction[i, j] = 0.0
 
 
-@kernel
+@inner_kernel
 def lay_rows(
     plots: Plots,
     p: int,
@@ -194,36 +181,38 @@ def lay_rows(
             is added to the variance of the range.
         rows: written to. k: where.
     """
-    s = plots.sensor[p]
-    height, height_sigma = plots.height[p], _sigma_or(plots.sigma_altitude[p], 30.0)
+    s = plots.codes[p, P_SENSOR]
+    height, height_sigma = plots.real[p, P_HEIGHT], _sigma_or(plots.real[p, P_SIGMA_ALTITUDE], 30.0)
     if isnan(height):
-        height = plots.altitude[p]
+        height = plots.real[p, P_ALTITUDE]
     count = 0
-    rows.height[k] = height
-    if not (isnan(plots.latitude[p]) or isnan(plots.longitude[p])):
+    rows.place[k, 3] = height
+    if not (isnan(plots.real[p, P_LATITUDE]) or isnan(plots.real[p, P_LONGITUDE])):
         placed = assumed_height if isnan(height) else height
-        _place_position(plots.latitude[p], plots.longitude[p], placed, frame, rows.place[k])
-        sigma = _sigma_or(plots.sigma_position[p], sensors.sigma_position[s])
+        _place_position(plots.real[p, P_LATITUDE], plots.real[p, P_LONGITUDE], placed, frame, rows.place[k])
+        sigma = _sigma_or(plots.real[p, P_SIGMA_POSITION], sensors.real[s, S_SIGMA_POSITION])
         _lay_level(rows.place[k], frame, rows.direction[k])
         for i in range(2):
-            rows.value[k, i] = 0.0
-            rows.variance[k, i] = sigma * sigma
-        rows.slant[k] = 0.0
+            rows.value[k, i, 0] = 0.0
+            rows.value[k, i, 1] = sigma * sigma
+        rows.place[k, 4] = 0.0
         count = 2
     else:
         site, axes = sensors.site[s], sensors.axes[s]
-        azimuth, slant = plots.azimuth[p], plots.range[p]
+        azimuth, slant = plots.real[p, P_AZIMUTH], plots.real[p, P_RANGE]
         has_range = not isnan(slant)
         if not has_range:
             slant = assumed_slant
-        elevation, has_elevation = plots.elevation[p], not isnan(plots.elevation[p])
-        elevation_sigma = slant * _sigma_or(plots.sigma_elevation[p], sensors.sigma_elevation[s])
+        elevation, has_elevation = plots.real[p, P_ELEVATION], not isnan(plots.real[p, P_ELEVATION])
+        elevation_sigma = slant * _sigma_or(
+            plots.real[p, P_SIGMA_ELEVATION], sensors.real[s, S_SIGMA_ELEVATION]
+        )
         seen = elevation
         if not isnan(height) and (not has_elevation or height_sigma <= elevation_sigma):
             seen = elevation_of_height(site, axes, slant, azimuth, height, frame)
         elif not has_elevation:
             seen = elevation_of_height(site, axes, slant, azimuth, assumed_height, frame)
-        rows.slant[k] = slant
+        rows.place[k, 4] = slant
         x, y, z = point_seen(site, axes, slant, azimuth, seen)
         rows.place[k, 0], rows.place[k, 1], rows.place[k, 2] = x, y, z
         direction = rows.direction[k]
@@ -231,33 +220,33 @@ def lay_rows(
         cos_azimuth, sin_azimuth = cos(azimuth), sin(azimuth)
         if has_range:
             _lay_direction(axes, cos_seen * sin_azimuth, cos_seen * cos_azimuth, sin_seen, direction[count])
-            sigma = _sigma_or(plots.sigma_range[p], sensors.sigma_range[s])
+            sigma = _sigma_or(plots.real[p, P_SIGMA_RANGE], sensors.real[s, S_SIGMA_RANGE])
             bend = 0.0
             if isnan(height) and not has_elevation:
                 bend = 0.5 * (height_variance / slant) ** 2
-            rows.value[k, count] = 0.0
-            rows.variance[k, count] = sigma * sigma + bend
+            rows.value[k, count, 0] = 0.0
+            rows.value[k, count, 1] = sigma * sigma + bend
             count += 1
         _lay_direction(axes, cos_azimuth, -sin_azimuth, 0.0, direction[count])
-        sigma = slant * cos_seen * _sigma_or(plots.sigma_azimuth[p], sensors.sigma_azimuth[s])
-        rows.value[k, count] = 0.0
-        rows.variance[k, count] = max(sigma * sigma, 1.0)
+        sigma = slant * cos_seen * _sigma_or(plots.real[p, P_SIGMA_AZIMUTH], sensors.real[s, S_SIGMA_AZIMUTH])
+        rows.value[k, count, 0] = 0.0
+        rows.value[k, count, 1] = max(sigma * sigma, 1.0)
         count += 1
         if has_elevation:
             _lay_direction(axes, -sin_seen * sin_azimuth, -sin_seen * cos_azimuth, cos_seen, direction[count])
-            rows.value[k, count] = slant * (elevation - seen)
-            rows.variance[k, count] = max(elevation_sigma * elevation_sigma, 1.0)
+            rows.value[k, count, 0] = slant * (elevation - seen)
+            rows.value[k, count, 1] = max(elevation_sigma * elevation_sigma, 1.0)
             count += 1
             if isnan(height):
-                rows.height[k], _, _, _ = height_and_vertical(x, y, z, frame)
-        if not isnan(plots.range_rate[p]):
+                rows.place[k, 3], _, _, _ = height_and_vertical(x, y, z, frame)
+        if not isnan(plots.real[p, P_RANGE_RATE]):
             _lay_direction(axes, cos_seen * sin_azimuth, cos_seen * cos_azimuth, sin_seen, direction[count])
             for i in range(3):
                 direction[count, 3 + i] = direction[count, i]
                 direction[count, i] = 0.0
-            sigma = _sigma_or(plots.sigma_range_rate[p], 5.0)
-            rows.value[k, count] = plots.range_rate[p]
-            rows.variance[k, count] = sigma * sigma
+            sigma = _sigma_or(plots.real[p, P_SIGMA_RANGE_RATE], 5.0)
+            rows.value[k, count, 0] = plots.real[p, P_RANGE_RATE]
+            rows.value[k, count, 1] = sigma * sigma
             count += 1
     if not isnan(height):
         place = rows.place[k]
@@ -265,10 +254,10 @@ def lay_rows(
         direction = rows.direction[k]
         direction[count, 0], direction[count, 1], direction[count, 2] = ux, uy, uz
         direction[count, 3], direction[count, 4], direction[count, 5] = 0.0, 0.0, 0.0
-        rows.value[k, count] = height - reached
-        rows.variance[k, count] = height_sigma * height_sigma
+        rows.value[k, count, 0] = height - reached
+        rows.value[k, count, 1] = height_sigma * height_sigma
         count += 1
-    rows.count[k] = count
+    rows.used[k] = count
 
 
 @kernel
@@ -292,12 +281,12 @@ def invert_symmetric(a: Floats2, inverse: MutableFloats2) -> bool:
     return True
 
 
-@kernel
+@inner_kernel
 def place_covariance(rows: Rows, k: int, cov: MutableFloats2) -> bool:
     """The covariance (3, 3) of a place from its rows, m²; False where they do not determine it."""
     a = np.zeros((3, 3))
-    for r in range(rows.count[k]):
+    for r in range(rows.used[k]):
         for i in range(3):
             for j in range(3):
-                a[i, j] += rows.direction[k, r, i] * rows.direction[k, r, j] / rows.variance[k, r]
+                a[i, j] += rows.direction[k, r, i] * rows.direction[k, r, j] / rows.value[k, r, 1]
     return invert_symmetric(a, cov)

@@ -10,18 +10,21 @@ from skypact.core.geodesy import SEMI_MAJOR_AXIS
 from skypact.core.jit import kernel
 from skypact.core.units import DEGREE, STANDARD_GRAVITY
 
+# Columns of `Motion.models`; each model is a turn about the vertical (or none) plus white acceleration.
+M_TURN_SIGN = 0  # +1 or -1, 0 for straight flight
+M_TURN_ACCELERATION = 1  # across the path, m/s²
+M_TURN_LEAST = 2  # the turn rate is never less, rad/s
+M_TURN_MOST = 3  # nor more, rad/s
+M_NOISE_ACROSS = 4  # density of horizontal white acceleration at 100 m/s and above, m²/s³
+M_NOISE_UP = 5  # and of vertical, m²/s³
+M_STAY = 6  # mean time until a target leaves this way of moving, s
+M_ENTRY = 7  # share of the leavers that change to it; sums to 1
+
 
 class Motion(NamedTuple):
-    """The bank of M motion models; each is a turn about the vertical (or none) plus white acceleration."""
+    """The bank of M motion models."""
 
-    turn_sign: Floats1  # (M,) +1 or -1, 0 for straight flight
-    turn_acceleration: Floats1  # (M,) across the path, m/s²
-    turn_least: Floats1  # (M,) the turn rate is never less, rad/s
-    turn_most: Floats1  # (M,) nor more, rad/s
-    noise_across: Floats1  # (M,) density of horizontal white acceleration at 100 m/s and above, m²/s³
-    noise_up: Floats1  # (M,) and of vertical, m²/s³
-    stay: Floats1  # (M,) mean time until a target leaves this way of moving, s
-    entry: Floats1  # (M,) share of the leavers that change to it; sums to 1
+    models: Floats2  # (M, 8)
 
 
 def make_motion() -> Motion:
@@ -30,16 +33,18 @@ def make_motion() -> Motion:
     A turn of 3 degrees/s is the standard rate of air traffic (ICAO Doc 8168); 4 g is a fighter's.
     Slow craft turn faster: the bank's turns then follow their sideways acceleration.
     """
-    rate = 3.0 * DEGREE
+    rate, hard = 3.0 * DEGREE, 4.0 * STANDARD_GRAVITY
     return Motion(
-        turn_sign=np.array([0.0, 0.0, 1.0, -1.0, 1.0, -1.0]),
-        turn_acceleration=np.array([0.0, 0.0, 4.0, 4.0, 4.0 * STANDARD_GRAVITY, 4.0 * STANDARD_GRAVITY]),
-        turn_least=np.array([0.0, 0.0, rate, rate, 0.0, 0.0]),
-        turn_most=np.array([0.0, 0.0, 0.5, 0.5, 0.8, 0.8]),
-        noise_across=np.array([0.5, 60.0, 4.0, 4.0, 20.0, 20.0]),
-        noise_up=np.array([0.5, 10.0, 1.0, 1.0, 10.0, 10.0]),
-        stay=np.array([60.0, 8.0, 20.0, 20.0, 12.0, 12.0]),
-        entry=np.array([0.4, 0.16, 0.14, 0.14, 0.08, 0.08]),
+        np.array(
+            [
+                [0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 60.0, 0.4],
+                [0.0, 0.0, 0.0, 0.0, 60.0, 10.0, 8.0, 0.16],
+                [1.0, 4.0, rate, 0.5, 4.0, 1.0, 20.0, 0.14],
+                [-1.0, 4.0, rate, 0.5, 4.0, 1.0, 20.0, 0.14],
+                [1.0, hard, 0.0, 0.8, 20.0, 10.0, 12.0, 0.08],
+                [-1.0, hard, 0.0, 0.8, 20.0, 10.0, 12.0, 0.08],
+            ]
+        )
     )
 
 
@@ -66,7 +71,7 @@ def mix_models(
     leaving = np.empty(models)
     pool = 0.0
     for m in range(models):
-        leaving[m] = weight[m] * (1.0 - exp(-elapsed / motion.stay[m]))
+        leaving[m] = weight[m] * (1.0 - exp(-elapsed / motion.models[m, M_STAY]))
         pool += leaving[m]
     if pool <= 0.0:
         return
@@ -85,7 +90,7 @@ def mix_models(
     apart = np.empty(6)
     for m in range(models):
         staying = weight[m] - leaving[m]
-        entering = motion.entry[m] * pool
+        entering = motion.models[m, M_ENTRY] * pool
         total = staying + entering
         weight[m] = total
         if total <= 0.0:
@@ -204,9 +209,12 @@ def predict_models(
     crossed = np.empty((3, 3))
     for m in range(len(weight)):
         rate = 0.0
-        if motion.turn_sign[m] != 0.0:
-            rate = min(max(motion.turn_acceleration[m] / speed, motion.turn_least[m]), motion.turn_most[m])
-            rate *= motion.turn_sign[m]
+        if motion.models[m, M_TURN_SIGN] != 0.0:
+            rate = min(
+                max(motion.models[m, M_TURN_ACCELERATION] / speed, motion.models[m, M_TURN_LEAST]),
+                motion.models[m, M_TURN_MOST],
+            )
+            rate *= motion.models[m, M_TURN_SIGN]
         _turn_matrices(rate, elapsed, up, move, turn)
         _apply_move(mean[m], cov[m], move, turn, moved, crossed)
         level = 0.0
@@ -215,7 +223,7 @@ def predict_models(
             along = mean[m, 3 + i] - rising * up[i]
             level += along * along
         fall = level / SEMI_MAJOR_AXIS
-        across, upward = motion.noise_across[m] * scale, motion.noise_up[m] * scale
+        across, upward = motion.models[m, M_NOISE_ACROSS] * scale, motion.models[m, M_NOISE_UP] * scale
         cubic, square = elapsed * elapsed * elapsed / 3.0, elapsed * elapsed / 2.0
         for i in range(3):
             mean[m, i] -= 0.5 * fall * elapsed * elapsed * up[i]

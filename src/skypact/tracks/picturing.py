@@ -3,13 +3,13 @@
 import numpy as np
 
 from skypact.core.arrays import Floats2, Floats3, Ints1
-from skypact.core.geodesy import geodetic_from_enu
+from skypact.core.geodesy import geodetic_from_ecef
 from skypact.core.jit import kernel
 from skypact.tracks.earth import Frame, height_and_vertical
-from skypact.tracks.filtering import combine_models
+from skypact.tracks.filtering import combine_models, copy_bank
 from skypact.tracks.measurement import level_axes
 from skypact.tracks.motion import Motion, mix_models, predict_models
-from skypact.tracks.state import ACTIVE, CONFIRMED, Book, Tracks
+from skypact.tracks.state import ACTIVE, ACTIVE_LIST, CONFIRMED, T_HIDDEN, T_STATUS, T_TIME, Book, Tracks
 
 
 @kernel
@@ -18,8 +18,8 @@ def list_shown(tracks: Tracks, book: Book) -> Ints1:
     shown = np.empty(book.counts[ACTIVE], np.int64)
     count = 0
     for place in range(book.counts[ACTIVE]):
-        t = tracks.active[place]
-        if tracks.status[t] == CONFIRMED and tracks.hidden[t] == 0:
+        t = tracks.lists[ACTIVE_LIST, place]
+        if tracks.ints[t, T_STATUS] == CONFIRMED and tracks.ints[t, T_HIDDEN] == 0:
             shown[count] = t
             count += 1
     return shown[:count].copy()
@@ -32,7 +32,6 @@ def extrapolate_tracks(
     tracks: Tracks,
     frame: Frame,
     motion: Motion,
-    reference: tuple[float, float, float],
 ) -> tuple[Floats2, Floats2, Floats3, Floats2]:
     """States of the tracks in `slots` at `time` (s); the tracks themselves stay as they are.
 
@@ -53,10 +52,8 @@ def extrapolate_tracks(
     axes = np.empty((2, 3))
     for n in range(count):
         t = slots[n]
-        mean[:] = tracks.mean[t]
-        cov[:] = tracks.cov[t]
-        weight[:] = tracks.weight[t]
-        elapsed = time - tracks.time[t]
+        copy_bank(tracks.mean[t], tracks.cov[t], tracks.weight[t], mean, cov, weight)
+        elapsed = time - tracks.real[t, T_TIME]
         if elapsed > 0.0:
             at = tracks.whole[t]
             _, up[0], up[1], up[2] = height_and_vertical(at[0], at[1], at[2], frame)
@@ -69,8 +66,13 @@ def extrapolate_tracks(
         x, y, z = whole[0], whole[1], whole[2]
         _, ux, uy, uz = height_and_vertical(x, y, z, frame)
         axes[0, 0], axes[0, 1], axes[0, 2], axes[1, 0], axes[1, 1], axes[1, 2] = level_axes(x, y, z, frame)
+        ex, ey, ez = frame.origin[0], frame.origin[1], frame.origin[2]
         for i in range(3):
             position[n, i] = whole[i]
+            ex += frame.rotation[i, 0] * whole[i]
+            ey += frame.rotation[i, 1] * whole[i]
+            ez += frame.rotation[i, 2] * whole[i]
+        geodetic[n, 0], geodetic[n, 1], geodetic[n, 2] = geodetic_from_ecef(ex, ey, ez)
         velocity[n, 2] = ux * whole[3] + uy * whole[4] + uz * whole[5]
         for i in range(2):
             velocity[n, i] = axes[i, 0] * whole[3] + axes[i, 1] * whole[4] + axes[i, 2] * whole[5]
@@ -80,5 +82,4 @@ def extrapolate_tracks(
                     for h in range(3):
                         value += axes[i, k] * whole_cov[k, h] * axes[j, h]
                 covariance[n, i, j] = value
-    geodetic[:, 0], geodetic[:, 1], geodetic[:, 2] = geodetic_from_enu(position, reference)
     return position, velocity, covariance, geodetic

@@ -1,4 +1,8 @@
-"""What the tracker remembers, as structs of arrays: tracks, plots whose fate is open, clutter and the books."""
+"""What the tracker remembers, as blocks of arrays that every `@kernel` of this folder takes.
+
+A block holds many fields as columns: compiling a kernel costs time for each array that it takes.
+The columns are named here, by the letter of their block: `tracks.real[t, T_TIME]`.
+"""
 
 from typing import NamedTuple, TypeVar
 
@@ -6,8 +10,7 @@ import numpy as np
 
 from skypact.core.arrays import (
     Floats1,
-    MutableBytes1,
-    MutableBytes2,
+    MutableBytes3,
     MutableFloats1,
     MutableFloats2,
     MutableFloats3,
@@ -15,6 +18,7 @@ from skypact.core.arrays import (
     MutableInt32s1,
     MutableInt32s2,
     MutableInts1,
+    MutableInts2,
 )
 from skypact.tracks.measurement import Rows, make_rows
 
@@ -24,10 +28,87 @@ BUCKETS = 1 << 14  # of the grids' hash tables
 RINGS, WEDGES = 8, 16  # clutter cells of a sensor: rings of equal area, wedges of equal angle
 HEIGHT_BANDS = 32  # of a sensor's clutter
 
+# Columns of `Tracks.real`.
+T_TIME = 0  # of the state, s
+T_PLACE_VARIANCE = 1  # trace over position of the widest model, m²
+T_SPEED_VARIANCE = 2  # the same of velocity, m²/s²
+T_EXISTENCE = 3
+T_BORN = 4  # time of the first plot, s
+T_UPDATED = 5  # time of the last plot, s
+T_CHECKED = 6  # time to which existence has been kept, s
+T_DUE = 7  # when to look for missed passes next, s
+T_ALTITUDE = 8  # last pressure altitude, m; NaN for none
+T_REALS = 9
+# Columns of `Tracks.ints`.
+T_STATUS = 0  # FREE, TENTATIVE or CONFIRMED
+T_HIDDEN = 1  # 1: confirmed, but not in the picture
+T_NUMBER = 2  # -1 for none
+T_SERIAL = 3  # counts all tracks ever started
+T_PLOTS = 4  # plots that fed it
+T_MISSES = 5  # passes without a plot since the last one
+T_SQUAWK = 6  # -1 for none
+T_RIVAL_SQUAWK = 7  # another squawk that came once
+T_ADDRESS = 8
+T_RIVAL_ADDRESS = 9
+T_CALLSIGN = 10
+T_HELD_COUNT = 11
+T_INTS = 12
+# Last index of `Tracks.passes` and `Tracks.missed`.
+T_SEEN = 0  # time of the last pass of the sensor that is accounted for, s
+T_HIT = 1  # time of its last plot, s; -inf for none
+T_BLIND = 0  # its passes missed in a row while another sensor saw the target
+T_DOUBTFUL = 1  # its passes missed since anybody saw it
+# Rows of `Tracks.lists`.
+ACTIVE_LIST = 0  # slots in use, the first counts[ACTIVE]
+RANK_LIST = 1  # place of each slot in that list
+FREE_LIST = 2  # slots not in use, the first counts[TRACKS_FREE]
+
+# Columns of `links`, of tracks and of open plots: their place in a grid.
+L_CELL, L_FOLLOWING, L_PRECEDING = 0, 1, 2  # cell; next and previous slot of the bucket, -1 for none
+
+# Columns of `OpenPlots.real`.
+O_TIME = 0  # s
+O_HEIGHT = 1  # m; NaN when not measured
+O_ODDS = 2  # that it is a new target's first plot
+O_ALTITUDE = 3  # m
+O_REALS = 4
+# Columns of `OpenPlots.ints`.
+O_PLOT = 0  # place in the order in which the tracker was given the plots
+O_SENSOR = 1
+O_SQUAWK = 2
+O_ADDRESS = 3
+O_CALLSIGN = 4
+O_RING = 5  # clutter cell
+O_HOLDERS = 6  # tentative tracks, plus one while it waits for a partner
+O_SETTLED = 7  # 1: its outcome is known
+O_WAITING = 8  # 1: a later plot may start a track with it
+O_QUEUE = 9  # next younger waiting plot of the same sensor, -1 at the end
+O_INTS = 10
+
+# Last index of `Looks.clutter` and `Looks.clutter_total`.
+C_COUNT, C_TIME = 0, 1  # false plots in the fading memory; time to which it has faded, s
+# Columns of `Looks.queue`: first and last of the sensor's waiting plots, -1 for none.
+OLDEST_OPEN, NEWEST_OPEN = 0, 1
+
+# Columns of `Work.real`.
+W_SLACK = 0  # by how much a track may lie off a plot's place for want of height, m
+W_DENSITY = 1  # of false plots and new targets at the plot, in the units of its rows
+W_TARGET_SHARE = 2  # odds of a new target against a false plot
+W_CLAIMED = 3  # probability that the plot is of any track
+W_REALS = 4
+# Columns of `Work.ints`.
+W_FORM = 0
+W_RING = 1  # clutter cell
+W_NEARLY = 2  # 1: it would have fitted a track if it had come in time
+W_BEST_PAIR = 3  # likeliest pair, -1 for none
+W_INTS = 4
+
 # Places in `Book.counts`.
 SERIAL, OUTCOMES, ACTIVE, TRACKS_FREE, OPEN_FREE, NUMBERS_FIRST, NUMBERS_LEFT = 0, 1, 2, 3, 4, 5, 6
 TRACKS_OVERFLOWN, OPEN_OVERFLOWN, PAIRS_OVERFLOWN, NUMBERS_SHORT = 7, 8, 9, 10
 COUNTS = 11
+TRACK_HEADS, OPEN_HEADS = 0, 1  # rows of `Book.heads`
+B_PLOT, B_OUTCOME, B_NUMBER, B_SERIAL, B_REASON = 0, 1, 2, 3, 4  # columns of `Book.outcomes`
 
 
 class Tracks(NamedTuple):
@@ -36,63 +117,24 @@ class Tracks(NamedTuple):
     mean: MutableFloats3  # (N, M, 6) position and velocity in the centre's frame, m and m/s
     cov: MutableFloats4  # (N, M, 6, 6)
     weight: MutableFloats2  # (N, M) probability of each model
-    time: MutableFloats1  # (N,) of the state, s
     whole: MutableFloats2  # (N, 6) mean over the models
-    place_variance: MutableFloats1  # (N,) of the widest model, greatest in any direction at most this, m²
-    speed_variance: MutableFloats1  # (N,) the same of velocity, m²/s²
-    existence: MutableFloats1  # (N,)
-    born: MutableFloats1  # (N,) time of the first plot, s
-    updated: MutableFloats1  # (N,) time of the last plot, s
-    checked: MutableFloats1  # (N,) time to which existence has been kept, s
-    due: MutableFloats1  # (N,) when to look for missed passes next, s
-    altitude: MutableFloats1  # (N,) last pressure altitude, m
-    status: MutableBytes1  # (N,) FREE, TENTATIVE or CONFIRMED
-    hidden: MutableBytes1  # (N,) 1: confirmed, but not in the picture
-    number: MutableInts1  # (N,)
-    serial: MutableInts1  # (N,) counts all tracks ever started
-    plots: MutableInts1  # (N,) plots that fed it
-    misses: MutableInts1  # (N,) passes without a plot since the last one
-    squawk: MutableInts1  # (N,) -1 for none
-    rival_squawk: MutableInts1  # (N,) another squawk that came once
-    address: MutableInts1  # (N,)
-    rival_address: MutableInts1  # (N,)
-    callsign: MutableInts1  # (N,)
-    seen: MutableFloats2  # (N, S) time of the last pass that is accounted for, s
-    hit: MutableFloats2  # (N, S) time of the last plot, s; -inf for none
-    blind: MutableBytes2  # (N, S) passes missed in a row while another sensor saw the target
-    doubtful: MutableBytes2  # (N, S) passes missed since anybody saw it
+    real: MutableFloats2  # (N, T_REALS)
+    ints: MutableInts2  # (N, T_INTS)
+    links: MutableInts2  # (N, 3)
+    passes: MutableFloats3  # (N, S, 2)
+    missed: MutableBytes3  # (N, S, 2)
     held: MutableInt32s2  # (N, HELD_MOST) open plots of a tentative track
-    held_count: MutableInts1  # (N,)
-    cell: MutableInts1  # (N,) cell of the grid
-    following: MutableInt32s1  # (N,) next slot of the same bucket, -1 at the end
-    preceding: MutableInt32s1  # (N,) and the one before
-    active: MutableInt32s1  # (N,) slots in use, the first counts[ACTIVE]
-    rank: MutableInt32s1  # (N,) place in `active`
-    free: MutableInt32s1  # (N,) slots not in use, the first counts[TRACKS_FREE]
+    lists: MutableInt32s2  # (3, N)
 
 
 class OpenPlots(NamedTuple):
     """K slots for plots whose fate is open: the first plots of tracks to come, or clutter."""
 
-    plot: MutableInts1  # (K,) place in the order in which the tracker was given the plots
-    sensor: MutableInt32s1  # (K,)
-    time: MutableFloats1  # (K,) s
+    real: MutableFloats2  # (K, O_REALS)
+    ints: MutableInts2  # (K, O_INTS)
     place: MutableFloats2  # (K, 3) in the centre's frame, m
     noise: MutableFloats3  # (K, 3, 3) covariance of the place, m²
-    height: MutableFloats1  # (K,) m; NaN when not measured
-    odds: MutableFloats1  # (K,) that it is a new target's first plot
-    squawk: MutableInts1  # (K,)
-    address: MutableInts1  # (K,)
-    callsign: MutableInts1  # (K,)
-    altitude: MutableFloats1  # (K,) m
-    ring: MutableInts1  # (K,) clutter cell
-    holders: MutableInts1  # (K,) tentative tracks, plus one while it waits for a partner
-    settled: MutableBytes1  # (K,) 1: its outcome is known
-    waiting: MutableBytes1  # (K,) 1: a later plot may start a track with it
-    cell: MutableInts1  # (K,)
-    following: MutableInt32s1  # (K,)
-    preceding: MutableInt32s1  # (K,)
-    queue: MutableInt32s1  # (K,) next younger waiting plot of the same sensor, -1 at the end
+    links: MutableInts2  # (K, 3)
     free: MutableInt32s1  # (K,) slots not in use, the first counts[OPEN_FREE]
 
 
@@ -100,12 +142,9 @@ class Looks(NamedTuple):
     """What is known of each sensor's looks and false plots."""
 
     latest: MutableFloats1  # (S,) newest detection time, s; -inf before the first plot
-    oldest_open: MutableInt32s1  # (S,) first of the sensor's queue of waiting plots
-    newest_open: MutableInt32s1  # (S,) last of it
-    clutter: MutableFloats3  # (S, 2, cells) false plots in the fading memory; [1] with height
-    clutter_time: MutableFloats3  # (S, 2, cells) time to which they have faded, s
-    clutter_total: MutableFloats2  # (S, 2) over all cells
-    clutter_total_time: MutableFloats2  # (S, 2)
+    queue: MutableInts2  # (S, 2)
+    clutter: MutableFloats4  # (S, 2, cells, 2); second index 1: plots with height
+    clutter_total: MutableFloats3  # (S, 2, 2) over all cells
     height_bands: MutableFloats2  # (S, HEIGHT_BANDS) false plots by height
     now: MutableFloats1  # (1,) newest detection time of any sensor, s
 
@@ -114,47 +153,34 @@ class Book(NamedTuple):
     """Counters, numbers and outcomes."""
 
     counts: MutableInts1  # (COUNTS,)
-    track_heads: MutableInt32s1  # (BUCKETS,) first track slot of each bucket, -1 for none
-    open_heads: MutableInt32s1  # (BUCKETS,)
+    heads: MutableInts2  # (2, BUCKETS) first slot of each bucket of the two grids, -1 for none
     numbers: MutableInts1  # (32767,) ring of free track numbers, the one free for longest first
     freed: MutableFloats1  # (32767,) when each of them became free, s
-    outcome_plot: MutableInts1  # (B,)
-    outcome: MutableBytes1  # (B,)
-    outcome_number: MutableInts1  # (B,)
-    outcome_serial: MutableInts1  # (B,) -1 for none
-    outcome_reason: MutableBytes1  # (B,)
+    outcomes: MutableInts2  # (B, 5)
 
 
 class Work(NamedTuple):
     """Room to work in, with nothing to remember from one batch to the next."""
 
-    rows: Rows  # of the batch's plots
-    pair_rows: Rows  # one: of a pair
+    rows: Rows  # of the batch's plots; the last is that of a pair
+    real: MutableFloats2  # (P, W_REALS)
+    ints: MutableInts2  # (P, W_INTS)
     kept: MutableInt32s1  # (P,) plots that the tracker can use, by sensor, then time
-    form: MutableInts1  # (P,)
-    slack: MutableFloats1  # (P,) by how much a track may lie off a plot's place for want of height, m
-    density: MutableFloats1  # (P,) of false plots and new targets at the plot, in the units of its rows
-    target_share: MutableFloats1  # (P,) odds of a new target against a false plot
-    ring: MutableInts1  # (P,) clutter cell
-    nearly: MutableBytes1  # (P,) 1: it would have fitted a track if it had come in time
-    best_pair: MutableInts1  # (P,) likeliest pair, -1 for none
-    claimed: MutableFloats1  # (P,) probability that it is of any track
     pair_track: MutableInt32s1  # (Q,) place in `touched`
-    pair_plot: MutableInt32s1  # (Q,) place in the batch
+    pair_plot: MutableInt32s1  # (Q,) place in `kept`
     pair_next: MutableInt32s1  # (Q,) next pair of the same track
     odds: MutableFloats1  # (Q,) of the pair against no plot for that track, before competition
     belief: MutableFloats1  # (Q,) its probability
     message: MutableFloats1  # (Q,)
-    touched: MutableInt32s1  # (T,) slots of tracks with pairs
-    touched_pair: MutableInt32s1  # (T,) first pair of each
+    plot_sum: MutableFloats1  # (P,)
+    touched: MutableInt32s2  # (2, T) slots of tracks with pairs, and the newest pair of each
     touched_sum: MutableFloats1  # (T,)
     local: MutableInt32s1  # (N,) place in `touched`, -1 for none
-    plot_sum: MutableFloats1  # (P,)
     likelihood: MutableFloats1  # (M,)
     bank_mean: MutableFloats3  # (2, M, 6)
     bank_cov: MutableFloats4  # (2, M, 6, 6)
     bank_weight: MutableFloats2  # (2, M)
-    small: MutableFloats3  # (4, 3, 3)
+    small: MutableFloats3  # (3, 3, 3)
 
 
 class Params(NamedTuple):
@@ -179,55 +205,6 @@ class Params(NamedTuple):
 Arrays = TypeVar("Arrays", bound=tuple)
 
 
-def make_tracks(slots: int, models: int, sensors: int) -> Tracks:
-    """Empty slots; `active`, `rank` and `free` lists for them."""
-    n, m, s = slots, models, sensors
-    floats, ints = (lambda *shape: np.zeros(shape)), (lambda *shape: np.zeros(shape, np.int64))
-    return Tracks(
-        mean=floats(n, m, 6), cov=floats(n, m, 6, 6), weight=floats(n, m), time=floats(n),
-        whole=floats(n, 6), place_variance=floats(n), speed_variance=floats(n), existence=floats(n),
-        born=floats(n), updated=floats(n), checked=floats(n), due=floats(n), altitude=floats(n),
-        status=np.zeros(n, np.uint8), hidden=np.zeros(n, np.uint8), number=ints(n), serial=ints(n),
-        plots=ints(n), misses=ints(n), squawk=ints(n), rival_squawk=ints(n), address=ints(n),
-        rival_address=ints(n), callsign=ints(n), seen=floats(n, s), hit=floats(n, s),
-        blind=np.zeros((n, s), np.uint8), doubtful=np.zeros((n, s), np.uint8),
-        held=np.zeros((n, HELD_MOST), np.int32), held_count=ints(n), cell=ints(n),
-        following=np.zeros(n, np.int32), preceding=np.zeros(n, np.int32),
-        active=np.zeros(n, np.int32), rank=np.zeros(n, np.int32),
-        free=np.arange(n - 1, -1, -1, dtype=np.int32),
-    )  # fmt: skip
-
-
-def make_open_plots(slots: int) -> OpenPlots:
-    """Empty slots and the list of them."""
-    k = slots
-    floats, ints = (lambda *shape: np.zeros(shape)), (lambda *shape: np.zeros(shape, np.int64))
-    return OpenPlots(
-        plot=ints(k), sensor=np.zeros(k, np.int32), time=floats(k), place=floats(k, 3),
-        noise=floats(k, 3, 3), height=floats(k), odds=floats(k), squawk=ints(k), address=ints(k),
-        callsign=ints(k), altitude=floats(k), ring=ints(k), holders=ints(k),
-        settled=np.zeros(k, np.uint8), waiting=np.zeros(k, np.uint8), cell=ints(k),
-        following=np.zeros(k, np.int32), preceding=np.zeros(k, np.int32), queue=np.zeros(k, np.int32),
-        free=np.arange(k - 1, -1, -1, dtype=np.int32),
-    )  # fmt: skip
-
-
-def make_work(plots: int, pairs: int, slots: int, models: int) -> Work:
-    """Room for a batch of so many plots and pairs."""
-    floats, ints = (lambda *shape: np.zeros(shape)), (lambda *shape: np.zeros(shape, np.int64))
-    return Work(
-        rows=make_rows(plots), pair_rows=make_rows(1), kept=np.zeros(plots, np.int32), form=ints(plots), slack=floats(plots),
-        density=floats(plots), target_share=floats(plots), ring=ints(plots), nearly=np.zeros(plots, np.uint8), best_pair=ints(plots),
-        claimed=floats(plots), pair_track=np.zeros(pairs, np.int32), pair_plot=np.zeros(pairs, np.int32),
-        pair_next=np.zeros(pairs, np.int32), odds=floats(pairs), belief=floats(pairs),
-        message=floats(pairs), touched=np.zeros(slots, np.int32),
-        touched_pair=np.zeros(slots, np.int32), touched_sum=floats(slots),
-        local=np.full(slots, -1, np.int32), plot_sum=floats(plots), likelihood=floats(models),
-        bank_mean=floats(2, models, 6), bank_cov=floats(2, models, 6, 6), bank_weight=floats(2, models),
-        small=floats(4, 3, 3),
-    )  # fmt: skip
-
-
 def read_only(arrays: Arrays) -> Arrays:
     """The same with arrays that can't be written to, as kernels expect of tuples that they only read."""
     views = []
@@ -239,15 +216,117 @@ def read_only(arrays: Arrays) -> Arrays:
     return type(arrays)(*views)
 
 
-def grow(old: Arrays, new: Arrays, in_use: int) -> Arrays:
-    """`new` with the content of the shorter `old`; its free list gets the added slots below the old ones.
+def make_tracks(slots: int, models: int, sensors: int) -> Tracks:
+    """Empty slots, all of them free."""
+    lists = np.zeros((3, slots), np.int32)
+    lists[FREE_LIST] = np.arange(slots - 1, -1, -1)
+    return Tracks(
+        mean=np.zeros((slots, models, 6)),
+        cov=np.zeros((slots, models, 6, 6)),
+        weight=np.zeros((slots, models)),
+        whole=np.zeros((slots, 6)),
+        real=np.zeros((slots, T_REALS)),
+        ints=np.zeros((slots, T_INTS), np.int64),
+        links=np.zeros((slots, 3), np.int64),
+        passes=np.zeros((slots, sensors, 2)),
+        missed=np.zeros((slots, sensors, 2), np.uint8),
+        held=np.zeros((slots, HELD_MOST), np.int32),
+        lists=lists,
+    )
 
-    `in_use` is how many slots the old free list holds.
-    """
-    for before, after in zip(old, new, strict=True):
-        after[: len(before)] = before
-    old_free, new_free = old[-1], new[-1]
-    added = len(new_free) - len(old_free)
-    new_free[:added] = np.arange(len(new_free) - 1, len(old_free) - 1, -1)
-    new_free[added : added + in_use] = old_free[:in_use]
+
+def make_open_plots(slots: int) -> OpenPlots:
+    """Empty slots, all of them free."""
+    return OpenPlots(
+        real=np.zeros((slots, O_REALS)),
+        ints=np.zeros((slots, O_INTS), np.int64),
+        place=np.zeros((slots, 3)),
+        noise=np.zeros((slots, 3, 3)),
+        links=np.zeros((slots, 3), np.int64),
+        free=np.arange(slots - 1, -1, -1, dtype=np.int32),
+    )
+
+
+def make_looks(clutter_per_scan: Floats1, memory_looks: float) -> Looks:
+    """Nothing seen yet; the table's word on false plots, (S,), is the first memory."""
+    count = len(clutter_per_scan)
+    total = np.zeros((count, 2, 2))
+    total[:, :, C_COUNT] = clutter_per_scan[:, None] * memory_looks
+    return Looks(
+        latest=np.full(count, -np.inf),
+        queue=np.full((count, 2), -1, np.int64),
+        clutter=np.zeros((count, 2, RINGS * WEDGES, 2)),
+        clutter_total=total,
+        height_bands=np.zeros((count, HEIGHT_BANDS)),
+        now=np.full(1, -np.inf),
+    )
+
+
+def make_book(track_numbers: int, room: int) -> Book:
+    """No tracks, all numbers free, and room for so many outcomes."""
+    counts = np.zeros(COUNTS, np.int64)
+    counts[NUMBERS_LEFT] = track_numbers
+    return Book(
+        counts=counts,
+        heads=np.full((2, BUCKETS), -1, np.int64),
+        numbers=np.arange(1, track_numbers + 1),
+        freed=np.full(track_numbers, -np.inf),
+        outcomes=np.zeros((room, 5), np.int64),
+    )
+
+
+def make_work(plots: int, pairs: int, slots: int, models: int) -> Work:
+    """Room for a batch of so many plots and pairs."""
+    return Work(
+        rows=make_rows(plots + 1),
+        real=np.zeros((plots, W_REALS)),
+        ints=np.zeros((plots, W_INTS), np.int64),
+        kept=np.zeros(plots, np.int32),
+        pair_track=np.zeros(pairs, np.int32),
+        pair_plot=np.zeros(pairs, np.int32),
+        pair_next=np.zeros(pairs, np.int32),
+        odds=np.zeros(pairs),
+        belief=np.zeros(pairs),
+        message=np.zeros(pairs),
+        plot_sum=np.zeros(plots),
+        touched=np.zeros((2, slots), np.int32),
+        touched_sum=np.zeros(slots),
+        local=np.full(slots, -1, np.int32),
+        likelihood=np.zeros(models),
+        bank_mean=np.zeros((2, models, 6)),
+        bank_cov=np.zeros((2, models, 6, 6)),
+        bank_weight=np.zeros((2, models)),
+        small=np.zeros((3, 3, 3)),
+    )
+
+
+def grow_tracks(old: Tracks, slots: int, free: int) -> Tracks:
+    """More slots with the content of the `old` ones, of which the last `free` entries of the list are free."""
+    new = make_tracks(slots, old.mean.shape[1], old.passes.shape[1])
+    before = len(old.real)
+    new.mean[:before], new.cov[:before], new.weight[:before] = old.mean, old.cov, old.weight
+    new.whole[:before], new.real[:before], new.ints[:before] = old.whole, old.real, old.ints
+    new.links[:before], new.passes[:before], new.missed[:before] = old.links, old.passes, old.missed
+    new.held[:before] = old.held
+    new.lists[:FREE_LIST, :before] = old.lists[:FREE_LIST]
+    new.lists[FREE_LIST] = _longer_free_list(old.lists[FREE_LIST], slots, free)
+    return new
+
+
+def grow_open_plots(old: OpenPlots, slots: int, free: int) -> OpenPlots:
+    """The same for open plots."""
+    new = make_open_plots(slots)
+    before = len(old.real)
+    new.real[:before], new.ints[:before], new.place[:before] = old.real, old.ints, old.place
+    new.noise[:before], new.links[:before] = old.noise, old.links
+    new.free[:] = _longer_free_list(old.free, slots, free)
+    return new
+
+
+def _longer_free_list(old: MutableInt32s1, slots: int, free: int) -> MutableInt32s1:
+    """The free list with the added slots below the old ones, so that low slots are taken first."""
+    new = np.zeros(slots, np.int32)
+    added = slots - len(old)
+    new[:added] = np.arange(slots - 1, len(old) - 1, -1)
+    new[added : added + free] = old[:free]
     return new

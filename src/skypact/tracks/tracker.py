@@ -1,38 +1,68 @@
 """The tracker: plot batches in, air picture and outcomes out."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skypact.core.arrays import as_kernel_array
 from skypact.core.geodesy import enu_from_geodetic, enu_rotation
 from skypact.plots.model import PlotBatch
 from skypact.sensors.model import FASTEST_UPDATE, SensorKind, SensorTable
-from skypact.tracks.batch import process_batch
+from skypact.tracks.batch import finish, process_batch
 from skypact.tracks.clutter import MEMORY_LOOKS
 from skypact.tracks.earth import make_frame
-from skypact.tracks.measurement import Plots, Sensors
+from skypact.tracks.identifiers import make_uids
+from skypact.tracks.measurement import (
+    PLOT_CODES,
+    PLOT_REALS,
+    S_ASKS,
+    S_DETECTION,
+    S_HAS_SITE,
+    S_HEIGHT_GUESS,
+    S_HEIGHT_SIGMA,
+    S_PERIOD,
+    S_REACH,
+    S_REALS,
+    S_SIGMA_AZIMUTH,
+    S_SIGMA_ELEVATION,
+    S_SIGMA_POSITION,
+    S_SIGMA_RANGE,
+    S_SPEED_SIGMA,
+    Plots,
+    Sensors,
+)
 from skypact.tracks.model import Outcomes, Picture
-from skypact.tracks.motion import make_motion
+from skypact.tracks.motion import M_ENTRY, Motion, make_motion
 from skypact.tracks.picturing import extrapolate_tracks, list_shown
 from skypact.tracks.settings import TrackerSettings
 from skypact.tracks.state import (
     ACTIVE,
-    BUCKETS,
-    COUNTS,
-    HEIGHT_BANDS,
-    NUMBERS_LEFT,
+    B_NUMBER,
+    B_OUTCOME,
+    B_PLOT,
+    B_REASON,
+    B_SERIAL,
     NUMBERS_SHORT,
     OPEN_FREE,
     OPEN_OVERFLOWN,
     OUTCOMES,
     PAIRS_OVERFLOWN,
-    RINGS,
+    T_ADDRESS,
+    T_ALTITUDE,
+    T_BORN,
+    T_CALLSIGN,
+    T_EXISTENCE,
+    T_HIT,
+    T_MISSES,
+    T_NUMBER,
+    T_SERIAL,
+    T_SQUAWK,
+    T_UPDATED,
     TRACKS_FREE,
     TRACKS_OVERFLOWN,
-    WEDGES,
-    Book,
-    Looks,
     Params,
-    grow,
+    grow_open_plots,
+    grow_tracks,
+    make_book,
+    make_looks,
     make_open_plots,
     make_tracks,
     make_work,
@@ -41,6 +71,7 @@ from skypact.tracks.state import (
 
 _DEFAULTS = TrackerSettings()
 _NUMBERS = 32_767
+_COASTING_MISSES = 2  # passes in a row without a plot that make a track coasting
 _PAIRS_PER_PLOT = 24
 _SHORT_REACH = 25_000.0  # m; sensors that reach no further watch drones and the like
 _ASKING = {
@@ -63,92 +94,95 @@ class Tracker:
         self._frame = read_only(make_frame(sensors.reference))
         self._motion = read_only(make_motion())
         self._sensors = read_only(_sensor_arrays(sensors))
-        models = len(self._motion.stay)
-        self._params = read_only(_params(settings, self._sensors, self._motion.entry))
-        self._tracks = make_tracks(settings.slots_initial, models, len(sensors))
-        self._open = make_open_plots(2 * settings.slots_initial)
-        self._looks = _make_looks(self._sensors, sensors.clutter_per_scan)
-        self._work = make_work(0, 0, settings.slots_initial, models)
-        self._book = _make_book(2 * settings.slots_initial)
-        self._book.counts[TRACKS_FREE] = settings.slots_initial
-        self._book.counts[OPEN_FREE] = 2 * settings.slots_initial
-        self._settled: list[tuple[np.ndarray, ...]] = []
+        self._params = read_only(_params(settings, self._sensors, self._motion))
+        slots = settings.slots_initial
+        models = len(self._motion.models)
+        self._tracks = make_tracks(slots, models, len(sensors))
+        self._open = make_open_plots(2 * slots)
+        self._looks = make_looks(sensors.clutter_per_scan, MEMORY_LOOKS)
+        self._work = make_work(0, 0, slots, models)
+        self._book = make_book(_NUMBERS, 4 * slots)
+        self._book.counts[TRACKS_FREE] = slots
+        self._book.counts[OPEN_FREE] = 2 * slots
+        self._settled: list[NDArray[np.int64]] = []
 
     def process(self, plots: PlotBatch) -> None:
         """Take in one closed batch; its plots may be in any order of detection."""
         count = len(plots)
         if count:
             self._make_room(count)
-            columns = read_only(
-                Plots(
-                    *(
-                        as_kernel_array(column, column.dtype)
-                        for column in map(plots.__getattribute__, Plots._fields)
-                    )
-                )
-            )
+            columns = read_only(_plot_arrays(plots))
             # By sensor, then time; ties in order of arrival.
-            order = np.lexsort((columns.time, columns.sensor)).astype(np.int32)
+            order = np.lexsort((plots.time, plots.sensor)).astype(np.int32)
             process_batch(
-                columns, order, self.plots_processed, not self.settings.keep_test_targets,
-                self._sensors, self._frame, self._motion, self._params,
-                self._tracks, self._open, self._looks, self._book, self._work,
-            )  # fmt: skip
+                columns,
+                order,
+                self.plots_processed,
+                not self.settings.keep_test_targets,
+                self._sensors,
+                self._frame,
+                self._motion,
+                self._params,
+                self._tracks,
+                self._open,
+                self._looks,
+                self._book,
+                self._work,
+            )
             self.plots_processed += count
+
+    def close(self) -> None:
+        """No more plots will come: settle the fate of all that are still open."""
+        self._make_room(0)
+        finish(self._sensors, self._tracks, self._open, self._looks, self._book)
 
     def picture(self, time: float) -> Picture:
         """All confirmed tracks that are not hidden, extrapolated to `time` (UTC s since 1970), by number."""
         tracks = self._tracks
         rows = list_shown(tracks, self._book)
-        rows = rows[np.argsort(tracks.number[rows], kind="stable")]
+        rows = rows[np.argsort(tracks.ints[rows, T_NUMBER], kind="stable")]
+        real, ints = tracks.real[rows], tracks.ints[rows]
         reference = self.sensor_table.reference
-        origin = (reference.latitude, reference.longitude, reference.height)
-        shown = extrapolate_tracks(rows, time, tracks, self._frame, self._motion, origin)
-        position, velocity, covariance, geodetic = shown
+        position, velocity, covariance, geodetic = extrapolate_tracks(
+            rows, time, tracks, self._frame, self._motion
+        )
         self._sequence += 1
-        updated = tracks.updated[rows]
         return Picture(
             time=time,
             sequence=self._sequence,
             reference=reference,
             sensor_names=tuple(self.sensor_table.names),
-            number=tracks.number[rows].astype(np.int32),
-            uid=_uids(tracks.serial[rows], self.settings.centre_seed),
+            number=ints[:, T_NUMBER].astype(np.int32),
+            uid=make_uids(ints[:, T_SERIAL], self.settings.centre_seed),
             position=position,
-            latitude=np.ascontiguousarray(geodetic[:, 0]),
-            longitude=np.ascontiguousarray(geodetic[:, 1]),
-            height=np.ascontiguousarray(geodetic[:, 2]),
+            latitude=geodetic[:, 0].copy(),
+            longitude=geodetic[:, 1].copy(),
+            height=geodetic[:, 2].copy(),
             velocity=velocity,
             covariance=covariance,
-            altitude=tracks.altitude[rows],
-            vertical_rate=np.ascontiguousarray(velocity[:, 2]),
-            existence=tracks.existence[rows],
-            is_coasting=tracks.misses[rows] >= 2,
-            updated=updated,
-            born=tracks.born[rows],
-            squawk=tracks.squawk[rows].astype(np.int16),
-            address=tracks.address[rows].astype(np.int32),
-            callsign=tracks.callsign[rows],
-            sensors=_sensor_bits(tracks.hit[rows], time, self._sensors.period),
+            altitude=real[:, T_ALTITUDE].copy(),
+            vertical_rate=velocity[:, 2].copy(),
+            existence=real[:, T_EXISTENCE].copy(),
+            is_coasting=ints[:, T_MISSES] >= _COASTING_MISSES,
+            updated=real[:, T_UPDATED].copy(),
+            born=real[:, T_BORN].copy(),
+            squawk=ints[:, T_SQUAWK].astype(np.int16),
+            address=ints[:, T_ADDRESS].astype(np.int32),
+            callsign=ints[:, T_CALLSIGN].copy(),
+            sensors=_sensor_bits(tracks.passes[rows, :, T_HIT], time, self._sensors.real[:, S_PERIOD]),
         )
 
     def take_outcomes(self) -> Outcomes:
         """The plots whose fate was settled since the last call."""
         self._put_outcomes_aside()
-        parts, self._settled = self._settled, []
-        if parts:
-            plot, outcome, number, serial, reason = (
-                np.concatenate(column) for column in zip(*parts, strict=True)
-            )
-        else:
-            plot, serial = np.zeros(0, np.int64), np.zeros(0, np.int64)
-            outcome, reason, number = np.zeros(0, np.uint8), np.zeros(0, np.uint8), np.zeros(0, np.int64)
+        settled = np.concatenate([np.zeros((0, 5), np.int64), *self._settled])
+        self._settled = []
         return Outcomes(
-            plot=plot,
-            outcome=outcome,
-            number=number.astype(np.int32),
-            uid=_uids(serial, self.settings.centre_seed),
-            reason=reason,
+            plot=settled[:, B_PLOT].copy(),
+            outcome=settled[:, B_OUTCOME].astype(np.uint8),
+            number=settled[:, B_NUMBER].astype(np.int32),
+            uid=make_uids(settled[:, B_SERIAL], self.settings.centre_seed),
+            reason=settled[:, B_REASON].astype(np.uint8),
         )
 
     @property
@@ -168,47 +202,45 @@ class Tracker:
         return int(self._book.counts[ACTIVE])
 
     def _make_room(self, plots: int) -> None:
-        """Let the arrays grow before a batch that might not fit; kernels never allocate slots."""
-        settings, counts = self.settings, self._book.counts
-        models, sensors = self._tracks.weight.shape[1], len(self._sensors.period)
-        slots = len(self._tracks.time)
-        is_larger = False
-        while counts[TRACKS_FREE] < plots and slots < settings.slots_limit:
-            slots = min(2 * slots, settings.slots_limit)
-            self._tracks = grow(self._tracks, make_tracks(slots, models, sensors), int(counts[TRACKS_FREE]))
-            counts[TRACKS_FREE] = slots - counts[ACTIVE]
-            is_larger = True
-        opened = len(self._open.time)
-        limit = 4 * settings.slots_limit
-        while counts[OPEN_FREE] < plots and opened < limit:
-            added = min(2 * opened, limit) - opened
-            self._open = grow(self._open, make_open_plots(opened + added), int(counts[OPEN_FREE]))
-            opened += added
-            counts[OPEN_FREE] += added
-        if is_larger or len(self._work.form) < plots:
-            room = (
-                max(plots, 2 * len(self._work.form)) if len(self._work.form) < plots else len(self._work.form)
-            )
-            self._work = make_work(room, max(4096, room * _PAIRS_PER_PLOT), slots, models)
+        """Let the arrays grow before a batch that might not fit; kernels never take memory."""
+        counts, limit = self._book.counts, self.settings.slots_limit
+        slots, opened, room = len(self._tracks.real), len(self._open.real), len(self._work.real)
+        while counts[TRACKS_FREE] < plots and slots < limit:
+            larger = min(2 * slots, limit)
+            self._tracks = grow_tracks(self._tracks, larger, int(counts[TRACKS_FREE]))
+            counts[TRACKS_FREE] += larger - slots
+            slots = larger
+        while counts[OPEN_FREE] < plots and opened < 4 * limit:
+            larger = min(2 * opened, 4 * limit)
+            self._open = grow_open_plots(self._open, larger, int(counts[OPEN_FREE]))
+            counts[OPEN_FREE] += larger - opened
+            opened = larger
+        if room < plots or len(self._work.local) < slots:
+            room = room if room >= plots else max(plots, 2 * room)
+            pairs = max(4096, room * _PAIRS_PER_PLOT)
+            self._work = make_work(room, pairs, slots, self._tracks.mean.shape[1])
         needed = plots + opened
-        if len(self._book.outcome) - counts[OUTCOMES] < needed:
+        if len(self._book.outcomes) - counts[OUTCOMES] < needed:
             self._put_outcomes_aside()
-            if len(self._book.outcome) < needed:
-                self._book = self._book._replace(**_outcome_columns(2 * needed))
+            if len(self._book.outcomes) < needed:
+                self._book = self._book._replace(outcomes=np.zeros((2 * needed, 5), np.int64))
 
     def _put_outcomes_aside(self) -> None:
-        book = self._book
-        count = int(book.counts[OUTCOMES])
+        count = int(self._book.counts[OUTCOMES])
         if count:
-            columns = (
-                book.outcome_plot,
-                book.outcome,
-                book.outcome_number,
-                book.outcome_serial,
-                book.outcome_reason,
-            )
-            self._settled.append(tuple(column[:count].copy() for column in columns))
-            book.counts[OUTCOMES] = 0
+            self._settled.append(self._book.outcomes[:count].copy())
+            self._book.counts[OUTCOMES] = 0
+
+
+def _plot_arrays(plots: PlotBatch) -> Plots:
+    """A batch for kernels."""
+    real = np.empty((len(plots), len(PLOT_REALS)))
+    for column, name in enumerate(PLOT_REALS):
+        real[:, column] = getattr(plots, name)
+    codes = np.empty((len(plots), len(PLOT_CODES)), np.int64)
+    for column, name in enumerate(PLOT_CODES):
+        codes[:, column] = getattr(plots, name)
+    return Plots(real, codes)
 
 
 def _sensor_arrays(table: SensorTable) -> Sensors:
@@ -224,97 +256,34 @@ def _sensor_arrays(table: SensorTable) -> Sensors:
     for s in range(count):
         axes[s] = enu_rotation(latitude[s], longitude[s]) @ centre.T
     is_short = table.range_max <= _SHORT_REACH
-    return Sensors(
-        site=site,
-        axes=axes,
-        has_site=has_site,
-        asks=np.array([SensorKind(kind) in _ASKING for kind in table.kind], dtype=np.bool_),
-        period=np.where(np.isnan(table.rotation_period), FASTEST_UPDATE, table.rotation_period),
-        reach=table.range_max,
-        detection=np.clip(table.detection_probability, 0.05, 0.99),
-        sigma_range=table.sigma_range,
-        sigma_azimuth=table.sigma_azimuth,
-        sigma_elevation=table.sigma_elevation,
-        sigma_position=table.sigma_position,
-        speed_sigma=np.where(is_short, 20.0, 150.0),
-        height_guess=np.where(is_short, 150.0, 6_000.0),
-        height_sigma=np.where(is_short, 150.0, 4_000.0),
-    )
+    real = np.empty((count, S_REALS))
+    real[:, S_PERIOD] = np.where(np.isnan(table.rotation_period), FASTEST_UPDATE, table.rotation_period)
+    real[:, S_REACH] = table.range_max
+    real[:, S_DETECTION] = np.clip(table.detection_probability, 0.05, 0.99)
+    real[:, S_SIGMA_RANGE] = table.sigma_range
+    real[:, S_SIGMA_AZIMUTH] = table.sigma_azimuth
+    real[:, S_SIGMA_ELEVATION] = table.sigma_elevation
+    real[:, S_SIGMA_POSITION] = table.sigma_position
+    real[:, S_SPEED_SIGMA] = np.where(is_short, 20.0, 150.0)
+    real[:, S_HEIGHT_GUESS] = np.where(is_short, 150.0, 6_000.0)
+    real[:, S_HEIGHT_SIGMA] = np.where(is_short, 150.0, 4_000.0)
+    real[:, S_HAS_SITE] = has_site
+    real[:, S_ASKS] = [SensorKind(kind) in _ASKING for kind in table.kind]
+    return Sensors(site, axes, real)
 
 
-def _params(settings: TrackerSettings, sensors: Sensors, entry: np.ndarray) -> Params:
+def _params(settings: TrackerSettings, sensors: Sensors, motion: Motion) -> Params:
     """The settings for kernels; the grid's cells suit the sensors' reach."""
-    names = [n for n in Params._fields if n not in {"cell_size", "entry"}]
-    chosen = {name: getattr(settings, name) for name in names}
-    cell_size = float(np.clip(sensors.reach.max() / 30.0, 1_000.0, 12_000.0))
-    return Params(**chosen, cell_size=cell_size, entry=entry)
+    derived = {"cell_size", "entry"}
+    chosen = {name: getattr(settings, name) for name in Params._fields if name not in derived}
+    cell_size = float(np.clip(sensors.real[:, S_REACH].max() / 30.0, 1_000.0, 12_000.0))
+    return Params(**chosen, cell_size=cell_size, entry=motion.models[:, M_ENTRY].copy())
 
 
-def _make_looks(sensors: Sensors, clutter_per_scan: np.ndarray) -> Looks:
-    """Nothing seen yet; the table's word on false plots is the first memory."""
-    count = len(sensors.period)
-    return Looks(
-        latest=np.full(count, -np.inf),
-        oldest_open=np.full(count, -1, np.int32),
-        newest_open=np.full(count, -1, np.int32),
-        clutter=np.zeros((count, 2, RINGS * WEDGES)),
-        clutter_time=np.zeros((count, 2, RINGS * WEDGES)),
-        clutter_total=np.repeat(clutter_per_scan[:, None], 2, axis=1) * MEMORY_LOOKS,
-        clutter_total_time=np.zeros((count, 2)),
-        height_bands=np.zeros((count, HEIGHT_BANDS)),
-        now=np.full(1, -np.inf),
-    )
-
-
-def _outcome_columns(room: int) -> dict[str, np.ndarray]:
-    return {
-        "outcome_plot": np.zeros(room, np.int64),
-        "outcome": np.zeros(room, np.uint8),
-        "outcome_number": np.zeros(room, np.int64),
-        "outcome_serial": np.zeros(room, np.int64),
-        "outcome_reason": np.zeros(room, np.uint8),
-    }
-
-
-def _make_book(room: int) -> Book:
-    counts = np.zeros(COUNTS, np.int64)
-    counts[NUMBERS_LEFT] = _NUMBERS
-    return Book(
-        counts=counts,
-        track_heads=np.full(BUCKETS, -1, np.int32),
-        open_heads=np.full(BUCKETS, -1, np.int32),
-        numbers=np.arange(1, _NUMBERS + 1),
-        freed=np.full(_NUMBERS, -np.inf),
-        **_outcome_columns(room),
-    )
-
-
-def _uids(serials: np.ndarray, seed: int) -> np.ndarray:
-    """(N, 2) identifiers of serials by two rounds of splitmix64 under the centre's seed; 0 for serial -1.
-
-    Source: G. L. Steele et al., Fast splittable pseudorandom number generators, 2014.
-    """
-    uid = np.empty((len(serials), 2), np.uint64)
-    counter = serials.astype(np.uint64)
-    for half in range(2):
-        salt = np.array((2 * seed + half + 1) & 0xFFFF_FFFF_FFFF_FFFF, np.uint64)
-        uid[:, half] = _splitmix(_splitmix(counter) ^ _splitmix(np.broadcast_to(salt, counter.shape)))
-    uid[serials < 0] = 0
-    return uid
-
-
-def _splitmix(value: np.ndarray) -> np.ndarray:
-    value = value + np.uint64(0x9E37_79B9_7F4A_7C15)
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58_476D_1CE4_E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D0_49BB_1331_11EB)
-    return value ^ (value >> np.uint64(31))
-
-
-def _sensor_bits(hit: np.ndarray, time: float, period: np.ndarray) -> np.ndarray:
+def _sensor_bits(hit: NDArray[np.float64], time: float, period: NDArray[np.float64]) -> NDArray[np.uint64]:
     """(N, W) words whose bits say which sensors fed a track within their last three looks."""
     count = len(period)
-    words = max(1, -(-count // 64))
-    bits = np.zeros((len(hit), words), np.uint64)
+    bits = np.zeros((len(hit), max(1, -(-count // 64))), np.uint64)
     fed = time - hit <= 3.0 * period
     for s in range(count):
         bits[:, s // 64] |= fed[:, s].astype(np.uint64) << np.uint64(s % 64)

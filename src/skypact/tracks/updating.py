@@ -3,22 +3,60 @@
 from math import isnan
 
 from skypact.core.arrays import Int32s1
-from skypact.core.jit import kernel
+from skypact.core.jit import inner_kernel
 from skypact.plots.model import Outcome
 from skypact.tracks.association import pair_beliefs
 from skypact.tracks.books import confirm_track, release_open_plot, settle, take_number
 from skypact.tracks.earth import Frame
-from skypact.tracks.filtering import blend_banks, update_models
+from skypact.tracks.filtering import blend_banks, copy_bank, update_models
 from skypact.tracks.gating import gather_pairs, lay_for_track, refresh_track
 from skypact.tracks.initiation import find_partner, open_plot, start_track
-from skypact.tracks.measurement import COMPLETE, Plots, Sensors
+from skypact.tracks.measurement import (
+    COMPLETE,
+    P_ADDRESS,
+    P_ALTITUDE,
+    P_CALLSIGN,
+    P_SENSOR,
+    P_SQUAWK,
+    P_TIME,
+    S_DETECTION,
+    Plots,
+    Sensors,
+)
 from skypact.tracks.model import OutcomeReason
 from skypact.tracks.motion import Motion
 from skypact.tracks.state import (
     CONFIRMED,
     HELD_MOST,
     NUMBERS_SHORT,
+    O_HOLDERS,
+    O_ODDS,
+    T_ADDRESS,
+    T_ALTITUDE,
+    T_BLIND,
+    T_CALLSIGN,
+    T_DOUBTFUL,
+    T_EXISTENCE,
+    T_HELD_COUNT,
+    T_HIT,
+    T_MISSES,
+    T_NUMBER,
+    T_PLOTS,
+    T_RIVAL_ADDRESS,
+    T_RIVAL_SQUAWK,
+    T_SEEN,
+    T_SERIAL,
+    T_SQUAWK,
+    T_STATUS,
+    T_TIME,
+    T_UPDATED,
     TENTATIVE,
+    W_BEST_PAIR,
+    W_CLAIMED,
+    W_DENSITY,
+    W_FORM,
+    W_NEARLY,
+    W_TARGET_SHARE,
     Book,
     Looks,
     OpenPlots,
@@ -44,37 +82,29 @@ _NO_ROOM = int(OutcomeReason.NO_ROOM)
 _DROPPED = int(OutcomeReason.TRACK_NOT_CONFIRMED)
 
 
-@kernel
-def copy_bank(tracks: Tracks, t: int, place: int, work: Work) -> None:
-    """Copy a track's bank to a place of the work room."""
-    models = tracks.weight.shape[1]
-    for m in range(models):
-        work.bank_weight[place, m] = tracks.weight[t, m]
-        for i in range(6):
-            work.bank_mean[place, m, i] = tracks.mean[t, m, i]
-            for j in range(6):
-                work.bank_cov[place, m, i, j] = tracks.cov[t, m, i, j]
-
-
-@kernel
+@inner_kernel
 def take_plot(
     plots: Plots, p: int, t: int, is_blend: bool, sensors: Sensors, frame: Frame, tracks: Tracks, work: Work
 ) -> None:
     """Update a track's bank, or the second bank of the work room if `is_blend`, with a plot."""
-    late = plots.time[p] - tracks.time[t]
-    if work.form[p] != COMPLETE:
+    late = plots.real[p, P_TIME] - tracks.real[t, T_TIME]
+    if work.ints[p, W_FORM] != COMPLETE:
         lay_for_track(plots, p, t, sensors, frame, tracks, work)
-    if is_blend and work.form[p] == COMPLETE:
+    if is_blend and work.ints[p, W_FORM] == COMPLETE:
         update_models(work.bank_mean[1], work.bank_cov[1], work.bank_weight[1], work.rows, p, late)
     elif is_blend:
-        update_models(work.bank_mean[1], work.bank_cov[1], work.bank_weight[1], work.pair_rows, 0, late)
-    elif work.form[p] == COMPLETE:
+        update_models(
+            work.bank_mean[1], work.bank_cov[1], work.bank_weight[1], work.rows, len(work.rows.used) - 1, late
+        )
+    elif work.ints[p, W_FORM] == COMPLETE:
         update_models(tracks.mean[t], tracks.cov[t], tracks.weight[t], work.rows, p, late)
     else:
-        update_models(tracks.mean[t], tracks.cov[t], tracks.weight[t], work.pair_rows, 0, late)
+        update_models(
+            tracks.mean[t], tracks.cov[t], tracks.weight[t], work.rows, len(work.rows.used) - 1, late
+        )
 
 
-@kernel
+@inner_kernel
 def blend_plots(
     plots: Plots,
     order: Int32s1,
@@ -90,16 +120,16 @@ def blend_plots(
 
     `none` is the probability that none of them is the track's.
     """
-    copy_bank(tracks, t, 0, work)
+    prior_mean, prior_cov, prior_weight = work.bank_mean[0], work.bank_cov[0], work.bank_weight[0]
+    copy_bank(tracks.mean[t], tracks.cov[t], tracks.weight[t], prior_mean, prior_cov, prior_weight)
     share = none
     q = first_pair
     while q >= 0:
         belief = work.belief[q]
         if belief > _NEGLIGIBLE:
-            for m in range(tracks.weight.shape[1]):
-                work.bank_weight[1, m] = work.bank_weight[0, m]
-            work.bank_mean[1] = work.bank_mean[0]
-            work.bank_cov[1] = work.bank_cov[0]
+            copy_bank(
+                prior_mean, prior_cov, prior_weight, work.bank_mean[1], work.bank_cov[1], work.bank_weight[1]
+            )
             take_plot(plots, order[work.pair_plot[q]], t, True, sensors, frame, tracks, work)
             blend_banks(
                 tracks.mean[t],
@@ -115,29 +145,29 @@ def blend_plots(
         q = work.pair_next[q]
 
 
-@kernel
+@inner_kernel
 def take_codes(plots: Plots, p: int, tracks: Tracks, t: int) -> None:
     """Take a plot's codes and altitude into a track; a code that differs must come twice."""
-    squawk, address = int(plots.squawk[p]), int(plots.address[p])
-    if squawk >= 0 and squawk != tracks.squawk[t]:
-        if tracks.squawk[t] < 0 or tracks.rival_squawk[t] == squawk:
-            tracks.squawk[t] = squawk
-            tracks.rival_squawk[t] = -1
+    squawk, address = int(plots.codes[p, P_SQUAWK]), int(plots.codes[p, P_ADDRESS])
+    if squawk >= 0 and squawk != tracks.ints[t, T_SQUAWK]:
+        if tracks.ints[t, T_SQUAWK] < 0 or tracks.ints[t, T_RIVAL_SQUAWK] == squawk:
+            tracks.ints[t, T_SQUAWK] = squawk
+            tracks.ints[t, T_RIVAL_SQUAWK] = -1
         else:
-            tracks.rival_squawk[t] = squawk
-    if address >= 0 and address != tracks.address[t]:
-        if tracks.address[t] < 0 or tracks.rival_address[t] == address:
-            tracks.address[t] = address
-            tracks.rival_address[t] = -1
+            tracks.ints[t, T_RIVAL_SQUAWK] = squawk
+    if address >= 0 and address != tracks.ints[t, T_ADDRESS]:
+        if tracks.ints[t, T_ADDRESS] < 0 or tracks.ints[t, T_RIVAL_ADDRESS] == address:
+            tracks.ints[t, T_ADDRESS] = address
+            tracks.ints[t, T_RIVAL_ADDRESS] = -1
         else:
-            tracks.rival_address[t] = address
-    if plots.callsign[p] != 0:
-        tracks.callsign[t] = plots.callsign[p]
-    if not isnan(plots.altitude[p]):
-        tracks.altitude[t] = plots.altitude[p]
+            tracks.ints[t, T_RIVAL_ADDRESS] = address
+    if plots.codes[p, P_CALLSIGN] != 0:
+        tracks.ints[t, T_CALLSIGN] = plots.codes[p, P_CALLSIGN]
+    if not isnan(plots.real[p, P_ALTITUDE]):
+        tracks.real[t, T_ALTITUDE] = plots.real[p, P_ALTITUDE]
 
 
-@kernel
+@inner_kernel
 def update_track(
     plots: Plots,
     order: Int32s1,
@@ -152,12 +182,12 @@ def update_track(
     work: Work,
 ) -> None:
     """Update one touched track's state and existence with the plots of one look of sensor `s`."""
-    t = work.touched[place]
+    t = work.touched[0, place]
     odds = work.touched_sum[place]
     hit = odds / (1.0 + odds)
     if hit < _LEAST_HIT:
         return
-    best, q = -1, work.touched_pair[place]
+    best, q = -1, work.touched[1, place]
     while q >= 0:
         if best < 0 or work.belief[q] > work.belief[best]:
             best = q
@@ -166,30 +196,32 @@ def update_track(
     if work.belief[best] > _PLAIN:
         take_plot(plots, p, t, False, sensors, frame, tracks, work)
     else:
-        blend_plots(plots, order, work.touched_pair[place], 1.0 - hit, sensors, frame, tracks, t, work)
+        blend_plots(plots, order, work.touched[1, place], 1.0 - hit, sensors, frame, tracks, t, work)
     refresh_track(tracks, t, book, params.cell_size)
     # Existence after the look: there and hit, or there and missed, against not there.
-    existence = tracks.existence[t]
-    expected = existence * sensors.detection[s]
+    existence = tracks.real[t, T_EXISTENCE]
+    expected = existence * sensors.real[s, S_DETECTION]
     missed = (existence - expected) / (1.0 - expected)
-    tracks.existence[t] = min((missed + odds) / (1.0 + odds), 1.0 - 1e-6)
-    time = plots.time[p]
-    tracks.seen[t, s] = max(tracks.seen[t, s], time)
+    tracks.real[t, T_EXISTENCE] = min((missed + odds) / (1.0 + odds), 1.0 - 1e-6)
+    time = plots.real[p, P_TIME]
+    tracks.passes[t, s, T_SEEN] = max(tracks.passes[t, s, T_SEEN], time)
     if hit > 0.5:
-        tracks.hit[t, s] = max(tracks.hit[t, s], time)
-        tracks.updated[t] = max(tracks.updated[t], time)
-        tracks.plots[t] += 1
-        tracks.misses[t] = 0
-        for z in range(tracks.blind.shape[1]):
-            if tracks.doubtful[t, z] > 0:
-                tracks.blind[t, z] = min(tracks.blind[t, z] + tracks.doubtful[t, z], 100)
-                tracks.doubtful[t, z] = 0
-        tracks.blind[t, s] = 0
+        tracks.passes[t, s, T_HIT] = max(tracks.passes[t, s, T_HIT], time)
+        tracks.real[t, T_UPDATED] = max(tracks.real[t, T_UPDATED], time)
+        tracks.ints[t, T_PLOTS] += 1
+        tracks.ints[t, T_MISSES] = 0
+        for z in range(tracks.missed.shape[1]):
+            if tracks.missed[t, z, T_DOUBTFUL] > 0:
+                tracks.missed[t, z, T_BLIND] = min(
+                    tracks.missed[t, z, T_BLIND] + tracks.missed[t, z, T_DOUBTFUL], 100
+                )
+                tracks.missed[t, z, T_DOUBTFUL] = 0
+        tracks.missed[t, s, T_BLIND] = 0
         if work.belief[best] > 0.5:
             take_codes(plots, p, tracks, t)
 
 
-@kernel
+@inner_kernel
 def settle_plot(
     plots: Plots,
     p: int,
@@ -205,43 +237,43 @@ def settle_plot(
     work: Work,
 ) -> None:
     """Give a plot its outcome, or keep it open: held by a tentative track, waiting for a partner, or both."""
-    if work.form[p] == 0:
+    if work.ints[p, W_FORM] == 0:
         settle(book, index, _MALFORMED, -1, -1, _NO_POSITION)
         return
     owner, belief = -1, 0.0
-    if work.best_pair[p] >= 0:
-        owner = int(work.touched[work.pair_track[work.best_pair[p]]])
-        belief = work.belief[work.best_pair[p]]
+    if work.ints[p, W_BEST_PAIR] >= 0:
+        owner = int(work.touched[0, work.pair_track[work.ints[p, W_BEST_PAIR]]])
+        belief = work.belief[work.ints[p, W_BEST_PAIR]]
     is_owned = belief > 0.5 and belief > _LEAST_HIT
-    if is_owned and tracks.status[owner] == CONFIRMED:
-        settle(book, index, _UPDATED, tracks.number[owner], tracks.serial[owner], _NONE)
+    if is_owned and tracks.ints[owner, T_STATUS] == CONFIRMED:
+        settle(book, index, _UPDATED, tracks.ints[owner, T_NUMBER], tracks.ints[owner, T_SERIAL], _NONE)
         return
-    free = 1.0 - work.claimed[p]
-    is_waiting = free > _FREE_ENOUGH or (is_owned and tracks.existence[owner] < 0.9)
+    free = 1.0 - work.real[p, W_CLAIMED]
+    is_waiting = free > _FREE_ENOUGH or (is_owned and tracks.real[owner, T_EXISTENCE] < 0.9)
     if not is_owned and not is_waiting:
         settle(book, index, _CLUTTER, -1, -1, _NEAR_TRACK)
         return
-    if work.nearly[p] == 1 and not is_owned:
+    if work.ints[p, W_NEARLY] == 1 and not is_owned:
         settle(book, index, _LATE, -1, -1, _OLDER)
         return
     o = open_plot(plots, p, index, is_waiting, sensors, frame, params, opened, looks, book, work)
     if o < 0:
-        if is_owned and tracks.status[owner] == TENTATIVE:
-            settle(book, index, _UPDATED, -1, tracks.serial[owner], _NONE)
+        if is_owned and tracks.ints[owner, T_STATUS] == TENTATIVE:
+            settle(book, index, _UPDATED, -1, tracks.ints[owner, T_SERIAL], _NONE)
         else:
             settle(book, index, _CLUTTER, -1, -1, _NO_ROOM if o == -1 else _HEIGHT_NEEDED)
         return
-    s = plots.sensor[p]
-    opened.odds[o] = work.target_share[p] * free
+    s = plots.codes[p, P_SENSOR]
+    opened.real[o, O_ODDS] = work.real[p, W_TARGET_SHARE] * free
     if is_owned:
-        if tracks.held_count[owner] < HELD_MOST:
-            tracks.held[owner, tracks.held_count[owner]] = o
-            tracks.held_count[owner] += 1
-            opened.holders[o] += 1
+        if tracks.ints[owner, T_HELD_COUNT] < HELD_MOST:
+            tracks.held[owner, tracks.ints[owner, T_HELD_COUNT]] = o
+            tracks.ints[owner, T_HELD_COUNT] += 1
+            opened.ints[o, O_HOLDERS] += 1
     elif free > _FREE_ENOUGH:
         partner, odds = find_partner(opened, o, sensors, frame, params, looks, book, work)
         if partner >= 0:
-            odds *= sensors.detection[s] * free / work.density[p]
+            odds *= sensors.real[s, S_DETECTION] * free / work.real[p, W_DENSITY]
             existence = odds / (1.0 + odds)
             if existence > _WORTH_STARTING:
                 existence = min(existence, 0.999)
@@ -264,7 +296,7 @@ def settle_plot(
         release_open_plot(opened, o, looks, sensors, book, _DROPPED)
 
 
-@kernel
+@inner_kernel
 def process_look(
     plots: Plots,
     order: Int32s1,
@@ -301,25 +333,25 @@ def process_look(
         )
     for q in range(pairs):
         p = order[work.pair_plot[q]]
-        work.claimed[p] += work.belief[q]
-        if work.best_pair[p] < 0 or work.belief[q] > work.belief[work.best_pair[p]]:
-            work.best_pair[p] = q
-    s = plots.sensor[order[first]]
+        work.real[p, W_CLAIMED] += work.belief[q]
+        if work.ints[p, W_BEST_PAIR] < 0 or work.belief[q] > work.belief[work.ints[p, W_BEST_PAIR]]:
+            work.ints[p, W_BEST_PAIR] = q
+    s = plots.codes[order[first], P_SENSOR]
     for place in range(touched):
         update_track(plots, order, place, s, sensors, frame, params, tracks, looks, book, work)
     for i in range(first, last):
         p = order[i]
         settle_plot(plots, p, base + p, sensors, frame, motion, params, tracks, opened, looks, book, work)
     for place in range(touched):
-        t = work.touched[place]
+        t = work.touched[0, place]
         work.local[t] = -1
-        if tracks.status[t] != TENTATIVE:
+        if tracks.ints[t, T_STATUS] != TENTATIVE:
             continue
-        is_sure = tracks.existence[t] >= params.confirm_existence
-        if is_sure and tracks.plots[t] >= params.confirm_plots:
+        is_sure = tracks.real[t, T_EXISTENCE] >= params.confirm_existence
+        if is_sure and tracks.ints[t, T_PLOTS] >= params.confirm_plots:
             number = take_number(book, looks.now[0], params.number_rest)
             if number < 0:
                 book.counts[NUMBERS_SHORT] += 1
             else:
-                tracks.number[t] = number
+                tracks.ints[t, T_NUMBER] = number
                 confirm_track(tracks, t, opened, looks, sensors, book)
