@@ -114,6 +114,7 @@ def test_errors_are_counted_for_the_sensor_of_the_source():
     monitor.note_errors({("1/2", "spare item"): fault})
     assert [health.errors for health in monitor.report(START)] == [{}, {"spare item": 6}, {}]
     assert monitor.report(START)[1].errors_total == 6
+    assert monitor.other_errors == {"spare item": 3, "no block": 3}
 
 
 def test_service_messages_of_a_source_without_a_sensor_are_counted():

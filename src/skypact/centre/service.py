@@ -107,9 +107,9 @@ class Centre:
         if now >= self._next_status:
             self._next_status = now + STATUS_PERIOD
             log.info("flow", extra={"plots": self.plots, "pictures": self.pictures})
-            losses = self.feed.read_losses()
+            losses = self.feed.read_losses() | self.ingest.health.other_errors
             if losses != self._losses and any(losses.values()):
-                log.warning("datagrams lost or held back", extra=losses)
+                log.warning("lost or refused", extra={key.replace(" ", "_"): n for key, n in losses.items()})
             self._losses = losses
 
 

@@ -64,6 +64,7 @@ class HealthMonitor:
         count = len(sensors)
         self.sensors = sensors
         self.unknown_sources: dict[str, int] = {}  # SAC/SIC that no sensor has -> records of service messages
+        self.other_errors: dict[str, int] = {}  # kind -> errors that no sensor can be blamed for
         self._started: float | None = None
         self._last = np.full(count, -np.inf)
         self._plots = np.zeros(count, dtype=np.int64)
@@ -115,17 +116,17 @@ class HealthMonitor:
                     self._turns[place].note_sector(float(time[row]), int(sector[row]))
 
     def note_errors(self, errors: dict[tuple[str, str], ErrorCount]) -> None:
-        """Count errors by (SAC/SIC, kind); those of sources that no sensor has are not a sensor's."""
+        """Count errors by (SAC/SIC, kind)."""
         for (source, kind), error in errors.items():
             self.note_error(source, kind, error.count)
 
     def note_error(self, source: str, kind: str, count: int) -> None:
-        """Count `count` errors of one kind from a source named SAC/SIC."""
+        """Count `count` errors of one kind from a source named SAC/SIC, or from nobody that is known."""
         sac, _, sic = source.partition("/")
-        if sac.isdigit() and sic.isdigit():
-            place = self.sensors.by_source.get((int(sac), int(sic)))
-            if place is not None:
-                self._errors[place][kind] = self._errors[place].get(kind, 0) + count
+        is_named = sac.isdigit() and sic.isdigit()
+        place = self.sensors.by_source.get((int(sac), int(sic))) if is_named else None
+        errors = self.other_errors if place is None else self._errors[place]
+        errors[kind] = errors.get(kind, 0) + count
 
     def report(self, now: float) -> list[SensorHealth]:
         """How each sensor does at `now` (UTC s since 1970), in the order of the table."""
