@@ -257,7 +257,7 @@ def _errors_table(recorded: DecodedRecording) -> Table:
     table.add_column("first at octet", justify="right")
     table.add_column("its octets", overflow="fold")
     for kind, source, error in _errors(recorded):
-        octets = bytes.fromhex(error.first_bytes).hex(" ", 2)
+        octets = bytes.fromhex(error.first_bytes).hex(" ", -2)
         table.add_row(kind, source, f"{error.count:,}", f"{error.first_offset:,}", octets)
     return table
 

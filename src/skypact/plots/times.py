@@ -216,13 +216,15 @@ def _unwrap(time: Floats1, turn: float) -> Floats1:
 
 
 def _local_median(time: Floats1) -> Floats1:
-    """(N,) median of each time and its neighbours; fewer of them at the ends."""
+    """(N,) median of each time and its neighbours; beyond the ends the times are taken as going on evenly."""
     half = _NEIGHBOURS // 2
-    padded = np.concatenate([np.full(half, np.nan), time, np.full(half, np.nan)])
+    padded = (
+        np.pad(time, half, mode="reflect", reflect_type="odd")
+        if len(time) > 1
+        else np.repeat(time, _NEIGHBOURS)
+    )
     windows = np.lib.stride_tricks.sliding_window_view(padded, _NEIGHBOURS)
     median: Floats1 = np.median(windows, axis=1)
-    for row in [*range(min(half, len(time))), *range(max(half, len(time) - half), len(time))]:
-        median[row] = np.nanmedian(windows[row])
     return median
 
 

@@ -1,0 +1,170 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from skypact.asterix.lines import read_record
+from skypact.centre.columns import column_name
+from skypact.centre.decoding import parse_day, parse_editions
+from skypact.core.errors import BadInputError
+
+# A CAT048 block of one record: 25/16, 100 s, detection, 40 NM at 90 degrees.
+GOOD = bytes.fromhex("30000e f0 1910 003200 a0 2800 4000")
+EMPTY = {"skipped": {}, "errors": {}}
+
+
+def decode(*arguments):
+    command = [sys.executable, "-m", "skypact.cli", "decode", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.fixture
+def files(tmp_path):
+    good, bad, text = tmp_path / "good.ast", tmp_path / "bad.ast", tmp_path / "notes.txt"
+    good.write_bytes(GOOD * 3)
+    bad.write_bytes(GOOD * 3 + b"\x30\x00\x0e\xf0\x19")
+    text.write_text("These are words.\n" * 20)
+    return good, bad, text
+
+
+def test_the_summary_as_json_is_one_document_with_the_promised_keys(files):
+    good, bad, text = files
+    run = decode(bad, text, good, good.with_name("missing"), "--summary", "--json")
+    assert run.returncode == 2
+    document = json.loads(run.stdout)
+    assert set(document) == {"files"}
+    assert document["files"] == [
+        {
+            "path": str(bad),
+            "framing": "raw",
+            "blocks": 3,
+            "records": {"048": 3},
+            "sources": {"25/16": 3},
+            "skipped": {},
+            "errors": {"truncated": 1},
+            "time_first": 100.0,
+            "time_last": 100.0,
+        },
+        {
+            "path": str(good),
+            "framing": "raw",
+            "blocks": 3,
+            "records": {"048": 3},
+            "sources": {"25/16": 3},
+            "time_first": 100.0,
+            "time_last": 100.0,
+            **EMPTY,
+        },
+    ]
+    assert "no ASTERIX framing fits" in run.stderr
+    assert "No such file" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_an_error_makes_the_exit_code_1_and_is_shown_with_its_first_octets(files):
+    _, bad, _ = files
+    run = decode(bad)
+    assert run.returncode == 1
+    for words in ("raw blocks", "CAT048", "1.32", "25/16", "truncated", "3000 0ef0 19", "give --date"):
+        assert words in run.stdout + run.stderr
+
+
+def test_lines_plots_and_columns_come_from_one_call(files, tmp_path):
+    good, _, _ = files
+    out, plots = tmp_path / "out", tmp_path / "plots.parquet"
+    run = decode(good, "--lines", "--out", out, "--plots", plots, "--date", "2020-09-13")
+    assert run.returncode == 0, run.stderr
+    first, *others = [json.loads(line) for line in run.stdout.splitlines()]
+    assert len(others) == 2
+    assert first == {
+        "offset": 3,
+        "category": "048",
+        "edition": "1.32",
+        "source": "25/16",
+        "time": parse_day("2020-09-13") + 100.0,
+        "received": parse_day("2020-09-13") + 100.0,
+        "items": {
+            "010": {"SAC": 25, "SIC": 16},
+            "140": 100.0,
+            "020": {"TYP": 5, "SIM": 0, "RDP": 0, "SPI": 0, "RAB": 0},
+            "040": {"RHO": 40.0, "THETA": 90.0},
+        },
+    }
+    table = pq.read_table(out / "cat048.parquet").to_pylist()
+    assert table[1]["offset"] == 17
+    assert (table[1]["i010_sac"], table[1]["i040_rho_nmi"], table[1]["i040_theta_deg"]) == (25, 40.0, 90.0)
+    plot = pq.read_table(plots).to_pylist()[0]
+    assert (plot["sensor"], plot["time"]) == ("25/16", parse_day("2020-09-13") + 100.0)
+    assert plot["range"] == pytest.approx(40 * 1852.0)
+
+
+def test_every_column_of_a_real_recording_agrees_with_the_records_in_full(recordings, tmp_path):
+    path = recordings / "asterix/croatia_cat_062_065.pcap"
+    run = decode(path, "--lines", "--out", tmp_path)
+    assert run.returncode == 0, run.stderr
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [line["category"] for line in lines] == ["062", "062", "065"]
+    for line, row in zip(lines, pq.read_table(tmp_path / "cat062.parquet").to_pylist(), strict=False):
+        assert row["offset"] == line["offset"]
+        assert row["i380_id"] == line["items"]["380"]["ID"]
+        assert row["i105_lat_deg"] == pytest.approx(line["items"]["105"]["LAT"])
+        assert row["i290_psr_s"] == line["items"]["290"]["PSR"]
+
+
+def test_full_records_hold_repetitions_extensions_octal_text_and_unknown_parts():
+    extended = bytes.fromhex("e0 1914 003200 41 81 03 05 00")
+    items = read_record(extended, 48, "1.32")
+    assert (items["020"]["TYP"], items["020"]["TST"], items["020"]["POXPR/VAL"]) == (2, 1, 0)
+    assert read_record(extended, 48, "1.27")["020"]["unknown"] == "030500"
+    repeated = bytes.fromhex("8140 1914 02 c8480030a80000 40 80919f39a004dd 51")
+    assert read_record(repeated, 48, "1.32")["250"] == [
+        {"MBDATA": "c8480030a80000", "BDS1": 4, "BDS2": 0},
+        {"MBDATA": "80919f39a004dd", "BDS1": 5, "BDS2": 1},
+    ]
+    assert read_record(bytes.fromhex("fd80 1914"), 48, "1.32")["error"] == "record ends too early"
+    assert read_record(bytes.fromhex("0102"), 48, "1.32")["error"]
+    assert read_record(b"", 48, "1.32") == {"error": "record ends too early"}
+
+
+@pytest.mark.parametrize(
+    "text", ["0/5", "0/5=21", "0/5=021:9.9", "0/5=300:1.0", "a/5=021:0.26", "0/256=021:0.26"]
+)
+def test_an_edition_that_there_is_no_table_for_is_refused(text):
+    with pytest.raises(BadInputError):
+        parse_editions([text])
+
+
+def test_editions_are_chosen_by_source_and_category():
+    assert parse_editions(["0/5=021:0.26", "0/5=48:1.27"]) == {(0, 5): {21: "0.26", 48: "1.27"}}
+
+
+@pytest.mark.parametrize("text", ["2020-13-01", "yesterday", "", "01.02.2020"])
+def test_a_day_that_is_none_is_refused(text):
+    with pytest.raises(BadInputError, match="YYYY-MM-DD"):
+        parse_day(text)
+
+
+def test_columns_are_named_by_item_field_and_unit():
+    names = {
+        ("040/RHO", "NM"): "i040_rho_nmi",
+        ("090/FL", "FL"): "i090_fl",
+        ("210/AX", "m/s²"): "i210_ax_m_per_s2",
+    }
+    assert {key: column_name(*key) for key in names} == names
+
+
+def test_wishes_that_exclude_each_other_are_refused(files):
+    run = decode(files[0], "--json", "--lines")
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_lines_of_random_records_never_crash():
+    rng = np.random.default_rng(8)
+    for _ in range(300):
+        for category, edition in ((48, "1.32"), (62, "1.21"), (1, "1.4"), (21, "0.26")):
+            assert isinstance(read_record(rng.bytes(int(rng.integers(1, 60))), category, edition), dict)
