@@ -119,7 +119,7 @@ def test_full_records_hold_repetitions_extensions_octal_text_and_unknown_parts()
     items = read_record(extended, 48, "1.32")
     assert (items["020"]["TYP"], items["020"]["TST"], items["020"]["POXPR/VAL"]) == (2, 1, 0)
     assert read_record(extended, 48, "1.27")["020"]["unknown"] == "030500"
-    repeated = bytes.fromhex("8140 1914 02 c8480030a80000 40 80919f39a004dd 51")
+    repeated = bytes.fromhex("8120 1914 02 c8480030a80000 40 80919f39a004dd 51")
     assert read_record(repeated, 48, "1.32")["250"] == [
         {"MBDATA": "c8480030a80000", "BDS1": 4, "BDS2": 0},
         {"MBDATA": "80919f39a004dd", "BDS1": 5, "BDS2": 1},
