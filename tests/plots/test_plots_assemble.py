@@ -306,3 +306,20 @@ def test_a_rotation_period_comes_from_north_marks_where_no_message_tells_it():
     sensors = infer_sensors(decoded_of(columns), arrivals(*[DAY + 120.0] * 6))
     assert sensors[0].rotation_period_s == pytest.approx(4.0)
     assert sensors[0].kind == "radar"
+
+
+def test_the_core_columns_hold_all_that_plots_are_made_of(recordings):
+    from skypact.asterix.decode import decode_datagrams
+    from skypact.centre.recordings import inferred_sensor_table, read_asterix
+
+    for path in sorted((recordings / "asterix").rglob("*.*")):
+        found = read_asterix(path)
+        if not found.decoded.records or not infer_sensors(found.decoded, found.datagrams):
+            continue
+        table = inferred_sensor_table([found])
+        core = decode_datagrams(found.datagrams, None, "core")
+        full_plots = PlotAssembler(table).assemble(found.decoded, found.datagrams)
+        core_plots = PlotAssembler(table).assemble(core, found.datagrams)
+        for name in COLUMNS:
+            left, right = getattr(core_plots, name), getattr(full_plots, name)
+            assert np.array_equal(left, right, equal_nan=left.dtype.kind == "f"), (path.name, name)
