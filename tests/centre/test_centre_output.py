@@ -1,18 +1,21 @@
 import socket
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from asterix.base import Bits, RawDatablock
 from asterix.generated import Cat_062_1_21, Cat_065_1_6
 from pictures import TIME, make_picture
 
+from skypact.centre.ages import SourceAges
 from skypact.centre.areas import Box, Polygon
 from skypact.centre.output import PictureSender
 from skypact.centre.settings import OutputUser
 from skypact.core.text import callsign_to_text
 from skypact.core.units import DEGREE, FLIGHT_LEVEL
+from skypact.plots.model import Outcome, make_plots
 from skypact.sensors.model import Sensor, make_sensor_table
-from skypact.tracks.model import Picture
+from skypact.tracks.model import Outcomes, Picture
 
 SENSORS = make_sensor_table(
     [Sensor(name="one", kind="radar_3d", sac=1, sic=1, latitude_deg=50, longitude_deg=5)]
@@ -195,8 +198,6 @@ def test_a_user_who_cannot_be_reached_holds_up_nobody(listener):
 
 @pytest.mark.parametrize("crossing", [False, True])
 def test_a_box_and_its_polygon_hold_the_same_places(crossing):
-    import numpy as np
-
     west, east = (175.0, -170.0) if crossing else (-10.0, 5.0)
     box = Box(-0.2, west * DEGREE, 0.3, east * DEGREE)
     polygon = Polygon((-0.2, -0.2, 0.3, 0.3), tuple(value * DEGREE for value in (west, east, east, west)))
@@ -205,3 +206,42 @@ def test_a_box_and_its_polygon_hold_the_same_places(crossing):
     inside = box.contains(latitude, longitude)
     assert 0 < inside.sum() < 500
     assert (polygon.contains(latitude, longitude) == inside).all()
+
+
+def test_ages_tell_when_each_technology_last_fed_a_track(listener):
+    sensors = make_sensor_table(
+        [
+            Sensor(name="one", kind="radar", sac=1, sic=1, latitude_deg=50, longitude_deg=5),
+            Sensor(name="dish", kind="adsb", sac=1, sic=2),
+        ]
+    )
+    ages = SourceAges(sensors)
+    plots = make_plots(
+        5,
+        sensor=[0, 0, 0, 1, 0],
+        time=TIME - np.array([9.0, 6.0, 4.0, 2.0, 1.0]),
+        received=TIME - np.array([9.0, 6.0, 4.0, 2.0, 1.0]),
+        squawk=[-1, 0o1234, 0o1234, -1, -1],
+        address=[-1, -1, 0x400001, 0x400001, -1],
+    )
+    ages.note_plots(plots.take(slice(0, 3)))
+    ages.note_plots(plots.take(slice(3, 5)))
+    picture = make_picture([1, 2])
+    ages.note_outcomes(
+        Outcomes(
+            plot=np.arange(5),
+            outcome=np.array([Outcome.STARTED, *[Outcome.UPDATED] * 3, Outcome.CLUTTER], dtype=np.uint8),
+            number=np.array([1, 1, 1, 1, -1], dtype=np.int32),
+            uid=picture.uid[[0, 0, 0, 0, 0]],
+            reason=np.zeros(5, dtype=np.uint8),
+        )
+    )
+    user = OutputUser("tower", "127.0.0.1", listener.port, period=1.0)
+    sender = PictureSender((user,), sensors, ages)
+    sender.send(picture)
+    sender.close()
+    first, second = (record for category, record in listener.records() if category == 62)
+    told = [quantity(first, "s", "290", name) for name in ("PSR", "SSR", "MDS", "ES")]
+    assert told == [9.0, 6.0, 4.0, 2.0]
+    assert first.get_item("290").variation.get_item("MLT") is None
+    assert second.get_item("290").variation.get_item("PSR") is None

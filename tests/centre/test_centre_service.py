@@ -44,6 +44,8 @@ def datagrams(simulation) -> Datagrams:
 class Stamped:
     """A UDP receiver whose datagrams get the times of arrival that a schedule gives, in order."""
 
+    is_live = False
+
     def __init__(self, receiver: UdpReceiver, schedule: np.ndarray) -> None:
         self.receiver = receiver
         self.schedule = schedule
@@ -160,6 +162,8 @@ def test_one_who_speaks_for_a_radar_from_another_address_is_kept_out(simulation,
     class Pair:
         """Each datagram twice: from the radar's address, and from somebody else's."""
 
+        is_live = False
+
         def start(self) -> None: ...
         def stop(self) -> None: ...
         def read_losses(self) -> dict[str, int]:
@@ -194,6 +198,8 @@ def test_broken_bytes_between_good_ones_are_counted_and_the_good_ones_kept(simul
         buffer[datagrams.offset[row] + 1 : datagrams.offset[row] + 3] = 255  # a length that lies
 
     class Once:
+        is_live = False
+
         def start(self) -> None: ...
         def stop(self) -> None: ...
         def read_losses(self) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """`skypact demo`: a centre that is fed by simulated radars over real UDP ASTERIX on loopback."""
 
 import asyncio
+import os
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -44,7 +46,9 @@ def run_demo(scenario: Scenario, port: int, for_seconds: float | None, is_headle
         sender.start()
         what = f"{len(simulation.sensors)} radars, {len(simulation.targets)} targets"
         print(f"Skypact demo: {what}, live at {address}", flush=True)
-        if not is_headless:
+        # Without a screen Python would open a text browser in this terminal.
+        has_screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+        if not is_headless and (has_screen or sys.platform == "darwin"):
             webbrowser.open(address)
 
     try:

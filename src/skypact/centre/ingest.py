@@ -1,5 +1,6 @@
 """From datagrams to plots: decodes what arrived, refuses impostors, and follows each sensor's health."""
 
+import logging
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,9 +17,16 @@ from skypact.sensors.health import HealthMonitor
 from skypact.sensors.model import SensorTable
 from skypact.sensors.receive import Received
 
+log = logging.getLogger(__name__)
+
+UNKNOWN_SOURCE = "unknown source"  # as the assembler counts it
+MOST_TOLD = 100  # sources named in the log; made-up ones could go on for ever
+
 
 class DatagramFeed(Protocol):
     """Where datagrams come from: UDP, or a recording that is played."""
+
+    is_live: bool  # times of arrival are those of the machine's clock
 
     def start(self) -> None:
         """Begin."""
@@ -62,6 +70,8 @@ class Ingest:
         self.health = HealthMonitor(sensors)
         self._editions = sensors.editions
         self._assembler = PlotAssembler(sensors)
+        self._told: set[str] = set()
+        self._looked_at = 0
         self._rules = {
             (sensor.sac, sensor.sic): np.array(sorted(rule.senders), dtype=np.uint32)
             for rule in rules
@@ -81,9 +91,20 @@ class Ingest:
             decoded.records = [self._without_impostors(columns, received) for columns in decoded.records]
         self.health.note_service_messages(decoded.records, datagrams)
         plots = self._assembler.assemble(decoded, datagrams)
+        self._tell_unknown_sources()
         self.health.note_errors(decoded.errors)
         self.health.note_plots(plots.sensor, plots.time, plots.received)
         return plots, received.closed
+
+    def _tell_unknown_sources(self) -> None:
+        """Say once of each source that sends plots but is no sensor of the table."""
+        if len(self._assembler.filtered) == self._looked_at:
+            return
+        self._looked_at = len(self._assembler.filtered)
+        for source, reason in self._assembler.filtered:
+            if reason == UNKNOWN_SOURCE and source not in self._told and len(self._told) < MOST_TOLD:
+                self._told.add(source)
+                log.warning("plots of a source that is no sensor", extra={"source": source})
 
     def _without_impostors(self, columns: RecordColumns, received: Received) -> RecordColumns:
         """Records without those that claim a sensor but came from an address that may not speak for it."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from skypact.asterix.encode import encode_records
 from skypact.asterix.model import Datagrams
+from skypact.centre.ages import TECHNOLOGIES, SourceAges
 from skypact.centre.settings import OutputUser
 from skypact.core.units import DAY, DEGREE, FLIGHT_LEVEL, FOOT, FOOT_PER_MINUTE
 from skypact.sensors.model import SensorKind, SensorTable
@@ -50,8 +51,11 @@ class _UserState:
 class PictureSender:
     """Sends pictures to users, each at its own period; a user who can't be reached holds up nobody."""
 
-    def __init__(self, users: tuple[OutputUser, ...], sensors: SensorTable) -> None:
-        """Args: `sensors` of the pictures."""
+    def __init__(
+        self, users: tuple[OutputUser, ...], sensors: SensorTable, ages: SourceAges | None = None
+    ) -> None:
+        """Args: `sensors` of the pictures; `ages` of their tracks, which are left out without it."""
+        self._ages = ages
         self._states = [_UserState(user, place + 1, {}) for place, user in enumerate(users)]
         self._sockets = [_open(user) for user in users]
         self._measures_height = _sensor_bits(sensors, SensorKind.RADAR_3D)
@@ -69,7 +73,7 @@ class PictureSender:
             if state.last_period is not None and period <= state.last_period:
                 continue
             state.last_period = period
-            for datagrams in encode_for_user(picture, state, self._measures_height):
+            for datagrams in encode_for_user(picture, state, self._measures_height, self._ages):
                 self._send_datagrams(state, opened, datagrams)
 
     def close(self) -> None:
@@ -95,7 +99,10 @@ class PictureSender:
 
 
 def encode_for_user(
-    picture: Picture, state: _UserState, measures_height: NDArray[np.uint64]
+    picture: Picture,
+    state: _UserState,
+    measures_height: NDArray[np.uint64],
+    ages: SourceAges | None = None,
 ) -> list[Datagrams]:
     """The picture as one user gets it: CAT062, then CAT065; notes in `state` what was sent."""
     user = state.user
@@ -115,6 +122,9 @@ def encode_for_user(
         datagrams.append(_encode(62, columns, source))
     if len(rows):
         columns = track_columns(picture, rows, is_first, measures_height)
+        if ages is not None:
+            table = ages.ages(picture, rows)
+            columns |= {f"290/{name}": table[:, place] for place, name in enumerate(TECHNOLOGIES)}
         datagrams.append(_encode(62, columns, source))
     status = {
         "000": np.array([float(STATUS), float(END_OF_BATCH)]),

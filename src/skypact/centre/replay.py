@@ -138,6 +138,8 @@ def parse_start(text: str, playable: Playable) -> float:
 class RecordingFeed:
     """A recording as a centre's feed: hands out what has arrived by its clock, sped up."""
 
+    is_live = False
+
     def __init__(
         self,
         datagrams: Datagrams,

@@ -10,12 +10,15 @@ import contextlib
 import logging
 import signal
 import socket
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import numpy as np
 import uvicorn
 
+from skypact.centre.ages import SourceAges
 from skypact.centre.certificates import find_or_make_certificate, is_loopback
 from skypact.centre.ingest import DatagramFeed, Ingest, warm_up
 from skypact.centre.output import PictureSender
@@ -59,25 +62,30 @@ class Centre:
         self.ingest = Ingest(self.feed, self.settings.sensors, self.settings.rules)
         self.tracker = Tracker(self.settings.sensors, self.settings.tracker)
         self.pipeline = Pipeline(self.tracker, self.settings.period)
+        self.ages = SourceAges(self.settings.sensors)
         self._next_health = -float("inf")
         self._next_status = now + STATUS_PERIOD
         self._losses: dict[str, int] = {}
+        self._delays: deque[float] = deque(maxlen=600)  # s from a picture's time until it was handed out
 
     def step(self) -> None:
         """Take what arrived, track it, and hand out the pictures and the health that fell due."""
         plots, closed = self.ingest.take()
         if len(plots):
             self.plots += len(plots)
+            self.ages.note_plots(plots)
             for take_plots in self.on_plots:
                 take_plots(plots)
         if closed == -float("inf"):
             return  # nothing has been heard yet, not even silence
         pictures = self.pipeline.feed(plots) + self.pipeline.advance(closed)
-        self.tracker.take_outcomes()
+        self.ages.note_outcomes(self.tracker.take_outcomes())
         for picture in pictures:
             self.pictures += 1
             for take_picture in self.on_picture:
                 take_picture(picture)
+            if self.feed.is_live:
+                self._delays.append(self.clock.now() - picture.time)
         if closed >= self._next_health:
             self._next_health = closed + HEALTH_PERIOD
             health = self.ingest.health.report(closed)
@@ -106,11 +114,18 @@ class Centre:
             log.warning("tracking is behind", extra={"seconds": round(now - began, 2)})
         if now >= self._next_status:
             self._next_status = now + STATUS_PERIOD
-            log.info("flow", extra={"plots": self.plots, "pictures": self.pictures})
+            log.info("flow", extra={"plots": self.plots, "pictures": self.pictures, **self._delay_facts()})
             losses = self.feed.read_losses() | self.ingest.health.other_errors
             if losses != self._losses and any(losses.values()):
                 log.warning("lost or refused", extra={key.replace(" ", "_"): n for key, n in losses.items()})
             self._losses = losses
+
+    def _delay_facts(self) -> dict[str, float]:
+        """Milliseconds from a picture's time until it was handed out: median and 99th percentile."""
+        if not self._delays:
+            return {}
+        half, most = np.percentile(self._delays, [50, 99]) * 1000.0
+        return {"delay_p50_ms": round(float(half), 1), "delay_p99_ms": round(float(most), 1)}
 
 
 class _Server(uvicorn.Server):
@@ -145,8 +160,9 @@ async def serve(
     listening, server = _make_server(settings, hub)
     with contextlib.ExitStack() as stack:
         stack.callback(listening.close)
-        sender = stack.enter_context(contextlib.closing(PictureSender(settings.outputs, settings.sensors)))
         centre = Centre(settings, feed or UdpReceiver(list(settings.inputs)))
+        sender = PictureSender(settings.outputs, settings.sensors, centre.ages)
+        stack.callback(sender.close)
         centre.on_picture += [hub.publish_picture, sender.send]
         centre.on_health += [hub.publish_health]
         stop = asyncio.Event()

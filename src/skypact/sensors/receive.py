@@ -99,6 +99,8 @@ class UdpReceiver:
     said to be closed, so that a consumer who has acted on a time never sees it again.
     """
 
+    is_live = True
+
     def __init__(
         self,
         sources: list[UdpSource],
