@@ -1,6 +1,8 @@
 """What all tests share: where the recordings are, and the rule that nothing is skipped without need."""
 
+import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,21 @@ def recordings() -> Path:
     if not (folder / "README.md").exists():
         pytest.skip(f"no recorded data at {folder} (set SKYPACT_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def page_folder() -> Path:
+    """The built web page; built now if its sources changed since."""
+    described = importlib.util.spec_from_file_location("hatch_build", PROJECT / "hatch_build.py")
+    assert described is not None and described.loader is not None
+    hatch_build = importlib.util.module_from_spec(described)
+    described.loader.exec_module(hatch_build)
+    static = PROJECT / "src" / "skypact" / "static"
+    if not hatch_build.is_built(static, hatch_build.source_hash(PROJECT / "web")):
+        if shutil.which("npm") is None:
+            pytest.skip("this machine has no npm to build the page with")
+        hatch_build.ensure_page(PROJECT)
+    return static
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,10 +1,11 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { licenses } from "./licenses";
 
 const centre = process.env.SKYPACT_CENTRE ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), licenses()],
   // MapLibre's worker is an ES module with imports of its own.
   worker: { format: "es" },
   build: {

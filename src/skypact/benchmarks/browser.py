@@ -20,9 +20,9 @@ def why_no_browser() -> str:
     if not (WEB / "node_modules" / "playwright-core").exists():
         return "no web/node_modules/playwright-core (run: npm --prefix web ci)"
     if shutil.which("node") is None:
-        return "no node on the PATH"
+        return "this machine has no node on its PATH"
     if not Path(_chromium()).exists():
-        return f"no Chromium at {_chromium()} (set SKYPACT_CHROMIUM)"
+        return f"this machine has no Chromium at {_chromium()} (set SKYPACT_CHROMIUM)"
     return ""
 
 

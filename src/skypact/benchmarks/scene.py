@@ -137,10 +137,10 @@ class Scene:
 
 
 @contextmanager
-def served(hub: DisplayHub, info: CentreInfo, static: Path | None = None) -> Iterator[str]:
-    """The hub's page on a free port of this machine while the block runs; gives its address."""
+def served(hub: DisplayHub, info: CentreInfo, static: Path | None = None, port: int = 0) -> Iterator[str]:
+    """The hub's page on a port of this machine (0: a free one) while the block runs; gives its address."""
     server = make_server(create_app(hub, info=info, static=static), "127.0.0.1", 0)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
@@ -157,11 +157,12 @@ class Publisher:
     """Publishes a scene's pictures at its own pace on a thread of its own, until it is closed."""
 
     def __init__(self, hub: DisplayHub, scene: Scene, period: float = 1.0) -> None:
-        """Args: `period` is the time between pictures, s."""
+        """Args: `period` is the time between pictures, s; the scene's clock starts now."""
         self.hub = hub
         self.scene = scene
         self.period = period
         self.sequence = 0
+        self._begun = time.time()
         self.silent: frozenset[str] = frozenset()
         self._running = threading.Event()  # cleared: the feed has stopped
         self._ended = threading.Event()
@@ -190,7 +191,7 @@ class Publisher:
     def publish(self) -> None:
         """Publish the next picture now."""
         self.sequence += 1
-        self.hub.publish_picture(self.scene.picture(self.sequence, time.time() - self.scene.start))
+        self.hub.publish_picture(self.scene.picture(self.sequence, time.time() - self._begun))
         self.hub.publish_health(self.scene.health(self.silent))
 
     def _run(self) -> None:

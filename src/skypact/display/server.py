@@ -46,6 +46,7 @@ for _type, _suffix in (
     ("text/javascript", ".mjs"),
     ("application/json", ".json"),
     ("font/woff2", ".woff2"),
+    ("font/woff", ".woff"),
     ("image/svg+xml", ".svg"),
 ):
     mimetypes.add_type(_type, _suffix)

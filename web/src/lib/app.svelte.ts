@@ -122,6 +122,15 @@ export class App {
     this.refresh();
   }
 
+  /** Show what another address of this page says, as after "back" or an edit by hand. */
+  restoreView(): void {
+    const restored = fromHash(location.hash);
+    this.filters = restored.filters;
+    if (restored.camera) this.map?.moveTo(restored.camera);
+    this.isFollowing = false;
+    this.select(restored.selected);
+  }
+
   stop(): void {
     clearInterval(this.timer);
     this.streams?.stop();

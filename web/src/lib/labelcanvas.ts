@@ -17,6 +17,7 @@ const SELECTED = "#FFFFFF";
 const ALARM = "#B3261E";
 const LEADER = "#5B6B7B";
 const SECOND = "#B4C2CF";
+const PANEL = "rgba(27, 36, 48, 0.92)";
 const HALO = "rgba(11, 17, 24, 0.85)";
 
 export type LabelMode = "full" | "short" | "none";
@@ -109,8 +110,8 @@ export class LabelCanvas {
       const lines = [firstLine(frame, row, name)];
       if (!label.isShort && (mode !== "short" || label.id === selected)) lines.push(secondLine(frame, row));
       if (label.id === selected) lines.push(thirdLine(frame, row, name));
-      if (isEmergency(frame, row)) {
-        context.fillStyle = ALARM;
+      if (isEmergency(frame, row) || label.id === selected) {
+        context.fillStyle = isEmergency(frame, row) ? ALARM : PANEL;
         context.fillRect(left, top, label.width, label.height);
       }
       const stands = label.id === selected || isEmergency(frame, row);

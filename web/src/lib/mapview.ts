@@ -157,6 +157,11 @@ export class MapView {
     return { longitude: centre.lng, latitude: centre.lat, zoom: this.map.getZoom() };
   }
 
+  /** Pieces of land that are drawn now. */
+  landShown(): number {
+    return this.isReady ? this.map.queryRenderedFeatures({ layers: ["land"] }).length : 0;
+  }
+
   destroy(): void {
     this.map.remove();
   }

@@ -1,7 +1,7 @@
 /** `window.__app`: what tests and support read of the page; it changes nothing. */
 import type { App } from "./app.svelte";
 import { filterWords } from "./filters";
-import { headingOf, latitudeOf, longitudeOf, speedOf } from "./frame";
+import { flightLevelOf, headingOf, isCoasting, latitudeOf, longitudeOf, speedOf } from "./frame";
 
 export function exposeForTests(app: App): void {
   const hook = {
@@ -15,6 +15,8 @@ export function exposeForTests(app: App): void {
         latitude: latitudeOf(frame, row),
         heading: headingOf(frame, row),
         speed: speedOf(frame, row),
+        level: flightLevelOf(frame, row),
+        coasting: isCoasting(frame, row),
       }));
     },
     labels: () => app.map?.labels.placed.map((label) => ({ ...label })) ?? [],
@@ -32,6 +34,7 @@ export function exposeForTests(app: App): void {
       filters: filterWords(app.filters),
       hasMap: app.map?.isReady ?? false,
     }),
+    land: () => app.map?.landShown() ?? 0,
     camera: () => app.map?.camera() ?? null,
   };
   Object.defineProperty(window, "__app", { value: Object.freeze(hook) });
