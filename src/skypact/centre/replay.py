@@ -89,7 +89,12 @@ def open_recording(
 
 def _infer_sensors(recorded: DecodedRecording, where: str) -> SensorTable:
     """The sensors that the recording tells enough of; the others are named in the log."""
-    table = inferred_sensor_table([recorded])
+    try:
+        table = inferred_sensor_table([recorded])
+    except BadInputError:
+        raise BadInputError(
+            "no target reports of sensors in it", where, "it can only be sent on, with --to"
+        ) from None
     placed = [sensor for sensor in table.sensors if sensor.has_site or sensor.sensor_kind in NEEDS_NO_SITE]
     unplaced = [sensor.name for sensor in table.sensors if sensor not in placed]
     if not placed:
