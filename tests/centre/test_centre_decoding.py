@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from skypact.asterix.lines import read_record
+from skypact.asterix.lines import read_record, record_at
 from skypact.centre.columns import column_name
 from skypact.centre.decoding import parse_day, parse_editions
+from skypact.centre.recordings import read_asterix
 from skypact.core.errors import BadInputError
 
 # A CAT048 block of one record: 25/16, 100 s, detection, 40 NM at 90 degrees.
@@ -112,6 +113,34 @@ def test_every_column_of_a_real_recording_agrees_with_the_records_in_full(record
         assert row["i380_id"] == line["items"]["380"]["ID"]
         assert row["i105_lat_deg"] == pytest.approx(line["items"]["105"]["LAT"])
         assert row["i290_psr_s"] == line["items"]["290"]["PSR"]
+
+
+def flat(items, path=""):
+    """Values by field as columns name them; text and repetitions are left out."""
+    for name, value in items.items():
+        place = f"{path}/{name}" if path else name
+        if isinstance(value, dict):
+            yield from flat(value, place)
+        elif isinstance(value, int | float):
+            yield place, value
+        elif isinstance(value, str) and name in ("MODE3A", "070", "060"):
+            yield place, int(value, 8)
+
+
+def test_full_records_and_columns_say_the_same_of_every_recording(recordings):
+    compared = 0
+    for path in sorted((recordings / "asterix").rglob("*.*")):
+        recorded = read_asterix(path)
+        for columns in recorded.decoded.records:
+            scaled = {name: columns.value(name) for name in columns.names}
+            for row in range(0, len(columns), 1 + len(columns) // 100):
+                items = record_at(columns, row, recorded.datagrams)
+                assert "error" not in items, (path.name, items)
+                for name, value in flat(items):
+                    if name in scaled:
+                        assert scaled[name][row] == pytest.approx(value, rel=1e-12), (path.name, name)
+                        compared += 1
+    assert compared > 10_000
 
 
 def test_full_records_hold_repetitions_extensions_octal_text_and_unknown_parts():

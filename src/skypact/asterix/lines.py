@@ -34,11 +34,15 @@ def iterate_records(decoded: Decoded, datagrams: Datagrams) -> Iterator[tuple[Re
         number = int(group[place])
         columns = decoded.records[number]
         row = place - int(first[number])
-        holder = int(columns.datagram[row])
-        start = int(columns.offset[row])
-        end = int(datagrams.offset[holder] + datagrams.length[holder])
-        content = datagrams.buffer[start:end].tobytes()
-        yield columns, row, read_record(content, columns.category, columns.edition)
+        yield columns, row, record_at(columns, row, datagrams)
+
+
+def record_at(columns: RecordColumns, row: int, datagrams: Datagrams) -> Items:
+    """The items of one decoded record."""
+    holder = int(columns.datagram[row])
+    start = int(columns.offset[row])
+    end = int(datagrams.offset[holder] + datagrams.length[holder])
+    return read_record(datagrams.buffer[start:end].tobytes(), columns.category, columns.edition)
 
 
 def read_record(content: bytes, category: int, edition: str) -> Items:
@@ -73,6 +77,11 @@ def read_record(content: bytes, category: int, edition: str) -> Items:
 @cache
 def _layout(category: int, edition: str) -> tuple[dict[str, Structure], dict[str, list[str]], Any]:
     return item_structures(category, edition)
+
+
+@cache
+def _bit_value(text: str) -> tuple[int, int]:
+    return Fraction(text).as_integer_ratio()
 
 
 def _random_sequence(reader: "_Reader", items: dict[str, Structure], order: list[str]) -> Items:
@@ -183,6 +192,6 @@ def _field_value(raw: int, bits: int, content: list[Any]) -> Any:
     if kind == "signed" and raw >> (bits - 1):
         raw -= 1 << bits
     if len(content) > 1:
-        scale = Fraction(content[1])
-        return raw * scale.numerator if scale.denominator == 1 else float(raw * scale)
+        numerator, denominator = _bit_value(content[1])
+        return raw * numerator if denominator == 1 else raw * numerator / denominator
     return f"{raw:0{(bits + 3) // 4}x}" if bits > _WIDEST_NUMBER else raw

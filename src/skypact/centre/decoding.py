@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from rich.console import Console, Group
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +24,8 @@ from skypact.centre.recordings import DecodedRecording, inferred_sensor_table, r
 from skypact.core.errors import BadInputError
 from skypact.plots.parquet import write_plots
 from skypact.plots.times import TimeResolver, source_of
+
+_LINES_A_STEP = 1_000  # records printed between two moves of the progress bar
 
 
 class FileSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,16 +125,21 @@ def decode_command(request: DecodeRequest, console: Console, notes: Console) -> 
         for recorded, summary in zip(recordings, summaries, strict=True):
             target.print(describe(recorded, summary))
     if request.as_lines:
-        _print_lines(recordings)
+        _print_lines(recordings, notes)
     has_errors = any(summary.errors for summary in summaries)
     return code or int(has_errors)
 
 
-def _print_lines(recordings: list[DecodedRecording]) -> None:
+def _print_lines(recordings: list[DecodedRecording], notes: Console) -> None:
+    total = sum(len(columns) for recorded in recordings for columns in recorded.decoded.records)
     try:
-        for recorded in recordings:
-            for line in record_lines(recorded):
-                print(line)
+        with Progress(console=notes, transient=True, disable=not notes.is_terminal) as progress:
+            task = progress.add_task("records", total=total)
+            for recorded in recordings:
+                for number, line in enumerate(record_lines(recorded)):
+                    print(line)
+                    if number % _LINES_A_STEP == 0:
+                        progress.advance(task, _LINES_A_STEP)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has seen enough; what Python flushes at its end must not fail again.
@@ -204,6 +212,8 @@ def describe(recorded: DecodedRecording, summary: FileSummary) -> Group:
         (str(recorded.path), "bold"),
         f"\n  {_framing_words(recorded)}, {recording.octets:,} octets, {_count(summary.blocks, 'block')}",
     )
+    if not summary.blocks:
+        head.append("\n  no ASTERIX in it", style="yellow")
     if recording.other:
         head.append(f"; {_count(recording.other, 'packet')} without ASTERIX left out")
     if summary.time_first is not None and summary.time_last is not None:
