@@ -2,12 +2,10 @@
 
 from math import isfinite, isnan
 
-import numpy as np
-
 from skypact.core.arrays import Int32s1
 from skypact.core.jit import inner_kernel, kernel
 from skypact.plots.model import Outcome, PlotFlag
-from skypact.tracks.books import drop_track, expire_open_plots, settle
+from skypact.tracks.books import settle
 from skypact.tracks.clutter import start_clutter
 from skypact.tracks.earth import Frame
 from skypact.tracks.lifecycle import check_tracks
@@ -28,18 +26,7 @@ from skypact.tracks.measurement import (
 )
 from skypact.tracks.model import OutcomeReason
 from skypact.tracks.motion import Motion
-from skypact.tracks.state import (
-    ACTIVE,
-    ACTIVE_LIST,
-    T_STATUS,
-    TENTATIVE,
-    Book,
-    Looks,
-    OpenPlots,
-    Params,
-    Tracks,
-    Work,
-)
+from skypact.tracks.state import Book, Looks, OpenPlots, Params, Tracks, Work
 from skypact.tracks.updating import process_look
 
 _LOOK_SPAN = 0.3  # of a period: plots of one sensor within it are of one look
@@ -153,17 +140,3 @@ def process_batch(
         )
         first = last
     check_tracks(sensors, frame, params, tracks, opened, looks, book)
-
-
-@kernel
-def finish(sensors: Sensors, tracks: Tracks, opened: OpenPlots, looks: Looks, book: Book) -> None:
-    """Settle all open plots as if no plot would ever come again; confirmed tracks stay."""
-    place = 0
-    while place < book.counts[ACTIVE]:
-        t = tracks.lists[ACTIVE_LIST, place]
-        if tracks.ints[t, T_STATUS] == TENTATIVE:
-            drop_track(tracks, t, opened, looks, sensors, book)
-        else:
-            place += 1
-    for s in range(len(sensors.real)):
-        expire_open_plots(opened, s, looks, sensors, book, -np.inf)

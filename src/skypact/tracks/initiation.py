@@ -85,7 +85,7 @@ from skypact.tracks.state import (
 )
 
 _WAIT_LOOKS = 2.3  # a plot waits for a partner for so many looks of its sensor
-_CLIMB_SIGMA = 12.0  # m/s, of a new target's vertical speed
+_CLIMB_SIGMA = 25.0  # m/s, of a new target's vertical speed
 _GATE = 20.0  # squared distance between partners, three dimensions
 _LEAST_EXISTENCE = 0.01  # of a track worth starting
 _RING_ELEVATION = 0.342  # sine of 20 degrees: above it, a plot without height is a ring

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from skypact.core.geodesy import enu_from_geodetic, enu_rotation
 from skypact.plots.model import PlotBatch
 from skypact.sensors.model import FASTEST_UPDATE, SensorKind, SensorTable
-from skypact.tracks.batch import finish, process_batch
+from skypact.tracks.batch import process_batch
 from skypact.tracks.clutter import MEMORY_LOOKS
 from skypact.tracks.earth import make_frame
 from skypact.tracks.identifiers import make_uids
@@ -130,11 +130,6 @@ class Tracker:
                 self._work,
             )
             self.plots_processed += count
-
-    def close(self) -> None:
-        """No more plots will come: settle the fate of all that are still open."""
-        self._make_room(0)
-        finish(self._sensors, self._tracks, self._open, self._looks, self._book)
 
     def picture(self, time: float) -> Picture:
         """All confirmed tracks that are not hidden, extrapolated to `time` (UTC s since 1970), by number."""
