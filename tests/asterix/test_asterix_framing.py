@@ -411,3 +411,30 @@ def ones_sum(octets):
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total
+
+
+@pytest.mark.soak
+def test_ten_thousand_damaged_recordings_are_read_or_refused(tmp_path):
+    sound = [
+        pcap(*[FRAME] * 6),
+        pcapng(*[FRAME] * 6),
+        final(block()) * 6,
+        oradis(block()) * 6,
+        block() * 6,
+        gps(*[block()] * 6),
+    ]
+    rng = np.random.default_rng(17)
+    path = tmp_path / "recording"
+    for number in range(10_000):
+        content = bytearray(sound[number % len(sound)])
+        first = 2200 if number % len(sound) == 5 else 0
+        for place in rng.integers(first, len(content), int(rng.integers(0, 12))):
+            content[place] = rng.integers(256)
+        path.write_bytes(bytes(content[: rng.integers(1, len(content) + 1)]))
+        try:
+            datagrams = read_recording(path).datagrams
+        except BadInputError:
+            continue
+        assert (datagrams.offset + datagrams.length <= len(datagrams.buffer)).all()
+        assert (datagrams.length >= 0).all()
+        decode_datagrams(datagrams)

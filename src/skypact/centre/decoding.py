@@ -149,7 +149,10 @@ def _print_lines(recordings: list[DecodedRecording], notes: Console) -> None:
 def _write_plots(recordings: list[DecodedRecording], path: Path, notes: Console) -> None:
     sensors = inferred_sensor_table(recordings)
     plots, filtered = recorded_plots(recordings, sensors)
-    write_plots(path, plots, sensors)
+    try:
+        write_plots(path, plots, sensors)
+    except OSError as error:
+        raise BadInputError(error.strerror or "can't be written", str(path)) from None
     notes.print(f"wrote {path}: {len(plots):,} plots of {_count(len(sensors), 'sensor')}", soft_wrap=True)
     for reason, count in _by_reason(filtered).items():
         notes.print(f"  no plot: {count:,} {reason}", soft_wrap=True)

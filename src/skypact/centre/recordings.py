@@ -1,7 +1,7 @@
 """ASTERIX recordings as the stages see them: read, decoded, dated, and assembled into plots."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from skypact.asterix.decode import EditionChoice, decode_datagrams
 from skypact.asterix.framing import read_recording
 from skypact.asterix.model import Datagrams, Decoded, Recording
+from skypact.core.errors import BadInputError
 from skypact.plots.assemble import PlotAssembler
 from skypact.plots.infer import infer_sensors
 from skypact.plots.model import PlotBatch, join_plots
@@ -63,7 +64,7 @@ def recorded_plots(
     return plots, filtered
 
 
-def inferred_sensor_table(recordings: Iterable[DecodedRecording]) -> SensorTable:
+def inferred_sensor_table(recordings: Sequence[DecodedRecording]) -> SensorTable:
     """A sensor table from what the recordings tell of their sources; around 0° 0° when they tell no site.
 
     Raises:
@@ -75,6 +76,8 @@ def inferred_sensor_table(recordings: Iterable[DecodedRecording]) -> SensorTable
             known = found.get(sensor.name)
             if known is None or (sensor.has_site and not known.has_site):
                 found[sensor.name] = sensor
+    if not found:
+        raise BadInputError("no record of a sensor in it", ", ".join(str(file.path) for file in recordings))
     has_site = any(sensor.has_site for sensor in found.values())
     reference = None if has_site else ReferencePoint(latitude_deg=0.0, longitude_deg=0.0)
     return make_sensor_table(list(found.values()), reference, "sources of the recordings")
