@@ -35,8 +35,11 @@ FAULT_NAMES = {
 EMPTY_RECORD = "record without items"
 UNKNOWN_EXTENSION = "extension that the edition does not know"
 
-_CHUNK_ROWS = 8192  # few enough that a chunk of columns stays in the second-level cache
-_ROWS_A_LINE = 16  # of an int32 column in a line of the cache
+# Few enough that a chunk stays in the second-level cache; not a power of two, so that columns do not all
+# fall on the same sets of the cache.
+_CHUNK_ROWS = 528
+_LEAST_SHARE = 0.01  # of the blocks, to expect from
+_MARGIN = 1.125  # of rows above those expected
 _FIRST_BYTES = 24  # of a fault, kept for people
 
 
@@ -127,120 +130,100 @@ def _decode_group(
     end = blocks.end.astype(np.uint64)
     datagram = blocks.datagram.astype(np.int32)
     report = np.zeros((len(begin), kernels.REPORT_COLUMNS), dtype=np.int64)
-    # A block of n octets can hold n - 3 records.
-    sizes = blocks.end - blocks.begin - int(kernels.HEADER)
-    scratch = _scratch(table, int(sizes.max()))
-    gathered = _Gathered()
-    block = 0
-    while block < len(begin):
-        before = block
-        block, count = kernels.decode_blocks(
+    room = _room(table)
+    gathered = _Gathered(len(table.columns))
+    while gathered.progress[kernels.NEXT_BLOCK] < len(begin):
+        gathered.make_room(len(begin), len(room.offset))
+        kernels.gather_blocks(
             buffer,
             begin,
             end,
             datagram,
-            block,
+            gathered.progress,
             table.program,
-            scratch.values,
-            scratch.is_seen,
-            scratch.datagram,
-            scratch.offset,
+            table.column_node,
+            room,
             report,
+            gathered.column,
+            gathered.values,
+            gathered.datagram,
+            gathered.offset,
         )
-        read = int(sizes[before:block].sum())
-        left = int(sizes[block:].sum())
-        gathered.take_over(table, scratch, count, expected=count * left // max(read, 1))
     _count_reports(decoded, buffer, report, blocks)
-    columns = gathered.columns
+    count = int(gathered.progress[kernels.RECORDS])
+    columns = gathered.column[: gathered.progress[kernels.COLUMNS]].tolist()
+    names = tuple(map(table.names.__getitem__, columns))
     records = RecordColumns(
         category=table.category,
         edition=table.edition,
-        names=tuple(table.names[column] for column in columns),
+        names=names,
         scale=table.scale[columns],
-        unit=tuple(table.unit[column] for column in columns),
-        values=gathered.values[:, : gathered.count],
-        datagram=gathered.datagram[: gathered.count],
-        offset=gathered.offset[: gathered.count],
-        absent=frozenset(table.names).difference(table.names[column] for column in columns),
+        unit=tuple(map(table.unit.__getitem__, columns)),
+        values=gathered.values[: len(columns), :count],
+        datagram=gathered.datagram[:count],
+        offset=gathered.offset[:count],
+        absent=table.known.difference(names),
     )
     return _drop_implausible(decoded, buffer, records, blocks)
 
 
-class _Scratch(threading.local):
+class _Rooms(threading.local):
     """Room for the records of a chunk, kept by a thread for its next one.
 
-    Between chunks all values are ABSENT: only what was written is cleared, which is far
+    Between chunks all values are MISSING: only what was written is cleared, which is far
     less than all columns that an edition has.
     """
 
     def __init__(self) -> None:
-        self.rooms: dict[tuple[int, str, int], _Room] = {}
+        self.by_table: dict[tuple[int, str, int], kernels.Room] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
-    """Arrays that the kernel writes to."""
-
-    values: NDArray[np.int32]
-    is_seen: NDArray[np.uint8]
-    datagram: NDArray[np.int32]
-    offset: NDArray[np.int64]
+_rooms = _Rooms()
 
 
-_scratches = _Scratch()
-
-
-def _scratch(table: Table, rows: int) -> _Room:
-    """The thread's room for a table, with at least `rows` rows."""
+def _room(table: Table) -> kernels.Room:
+    """The thread's room for a table."""
     key = (table.category, table.edition, len(table.columns))
-    room = _scratches.rooms.get(key)
-    if room is None or len(room.offset) < rows:
-        # An odd number of cache lines, so that not all columns fall on the same sets of the cache.
-        rows = (max(rows, _CHUNK_ROWS) // _ROWS_A_LINE | 1) * _ROWS_A_LINE + 2 * _ROWS_A_LINE
-        room = _Room(
-            values=np.full((len(table.columns), rows), MISSING, dtype=np.int32),
+    room = _rooms.by_table.get(key)
+    if room is None:
+        room = kernels.Room(
+            # The last row takes what has no column.
+            values=np.full((len(table.columns) + 1, _CHUNK_ROWS), MISSING, dtype=np.int32),
             is_seen=np.zeros(len(table.program.nodes), dtype=np.uint8),
-            datagram=np.empty(rows, dtype=np.int32),
-            offset=np.empty(rows, dtype=np.int64),
+            datagram=np.empty(_CHUNK_ROWS, dtype=np.int32),
+            offset=np.empty(_CHUNK_ROWS, dtype=np.int64),
         )
-        _scratches.rooms[key] = room
+        _rooms.by_table[key] = room
     return room
 
 
 class _Gathered:
-    """The columns that chunks wrote to, one chunk after the other."""
+    """The output of `gather_blocks`, which grows as it has to."""
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.columns = np.empty(0, dtype=np.intp)  # of the table, one per row of values
-        self.values = np.empty((0, 0), dtype=np.int32)
+    def __init__(self, columns: int) -> None:
+        self.progress = np.zeros(kernels.PROGRESS, dtype=np.int64)
+        self.column = np.empty(columns, dtype=np.int64)
+        self.values = np.empty((columns, 0), dtype=np.int32)
         self.datagram = np.empty(0, dtype=np.int32)
         self.offset = np.empty(0, dtype=np.int64)
 
-    def take_over(self, table: Table, room: _Room, count: int, expected: int) -> None:
-        """Move `count` records out of the room; `expected` are still to come."""
-        end = self.count + count
-        is_written = room.is_seen[table.column_node] != 0
-        self._grow(np.setdiff1d(np.flatnonzero(is_written), self.columns), end, expected)
-        sources = np.where(is_written[self.columns], self.columns, -1).astype(np.int64)
-        kernels.move_records(room.values, sources, count, self.values, self.count)
-        room.is_seen[:] = 0
-        self.datagram[self.count : end] = room.datagram[:count]
-        self.offset[self.count : end] = room.offset[:count]
-        self.count = end
-
-    def _grow(self, fresh: NDArray[np.intp], end: int, expected: int) -> None:
-        rows = len(self.offset)
-        if end > rows:
-            rows = end + expected + expected // 8
-            self.datagram = np.concatenate([self.datagram, np.empty(rows - len(self.offset), np.int32)])
-            self.offset = np.concatenate([self.offset, np.empty(rows - len(self.offset), np.int64)])
-        if len(fresh) or rows > self.values.shape[1]:
-            old = self.values
-            self.columns = np.concatenate([self.columns, fresh])
-            self.values = np.empty((len(self.columns), rows), dtype=np.int32)
-            self.values[: len(old), : self.count] = old[:, : self.count]
-            self.values[len(old) :, : self.count] = MISSING
+    def make_room(self, blocks: int, chunk: int) -> None:
+        """Rows for the next chunk, and for as many more as the records so far let expect."""
+        count = int(self.progress[kernels.RECORDS])
+        if count + chunk <= len(self.offset):
+            return
+        rows = count + chunk
+        if count:
+            blocks_left = 1.0 - int(self.progress[kernels.NEXT_BLOCK]) / blocks
+            expected = count / max(1.0 - blocks_left, _LEAST_SHARE)
+            rows = max(rows, int(expected * _MARGIN) + chunk)
+        # Rows for columns that never come cost nothing: memory is taken when it is first written to.
+        used = int(self.progress[kernels.COLUMNS])
+        values = np.empty((len(self.column), rows), dtype=np.int32)
+        values[:used, :count] = self.values[:used, :count]
+        self.values = values
+        self.datagram = np.concatenate([self.datagram, np.empty(rows - len(self.datagram), np.int32)])
+        self.offset = np.concatenate([self.offset, np.empty(rows - len(self.offset), np.int64)])
 
 
 def _drop_implausible(

@@ -64,7 +64,8 @@ def encode_records(
         inputs[row] = column
         if layout.widths[row] > _WIDEST_CODE and np.issubdtype(column.dtype, np.integer):
             inputs[row, column == 0] = np.nan
-    out = np.empty(count * (layout.longest_record + _HEADER) + _HEADER, dtype=np.uint8)
+    longest = count * (layout.longest_record + _HEADER) + _HEADER
+    out = np.empty(longest + encode_kernel.MOST_OCTETS, dtype=np.uint8)
     blocks = np.empty((count, 2), dtype=np.int64)
     found, octets = encode_kernel.encode_blocks(inputs, category, max_length, layout.arrays, out, blocks)
     return Datagrams(

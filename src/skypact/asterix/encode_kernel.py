@@ -49,11 +49,13 @@ SCALE_COLUMNS: Final = 4
 MOST_OCTETS: Final = 8  # of a part or an FSPEC
 
 _CHUNK: Final = 256  # records quantised at once, few enough for the first-level cache
-_ABSENT: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_PRESENT: Final = np.uint64(1 << 63)  # set in a quantised value; a field without one is 0
+_VALUE: Final = np.uint64((1 << 63) - 1)
 _ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
 _EIGHT: Final = np.uint64(8)
 _WIDTH: Final = np.uint64(64)
+_OCTET: Final = np.uint64(0xFF)
 _HEADER: Final = np.uint64(3)
 # FX bits of an FSPEC of so many octets: one at the end of each but the last.
 _FX_BITS: Final = np.array(
@@ -74,15 +76,17 @@ class Layout(NamedTuple):
 
 
 @kernel
-def write_octets(out: MutableBytes1, position: np.uint64, value: np.uint64, octets: np.uint64) -> np.uint64:
-    """Write the first octets of an integer of eight; returns the position behind them."""
-    shift = _WIDTH
-    end = position + octets
-    while position < end:
-        shift -= _EIGHT
-        out[position] = np.uint8(value >> shift & np.uint64(0xFF))
-        position += _ONE
-    return position
+def write_octets(out: MutableBytes1, position: np.uint64, value: np.uint64) -> None:
+    """Write an integer of eight octets, also where fewer are wanted: what is written next covers the rest."""
+    # Written out, because the compiler makes one store of it.
+    out[position] = np.uint8(value >> np.uint64(56))
+    out[position + np.uint64(1)] = np.uint8(value >> np.uint64(48) & _OCTET)
+    out[position + np.uint64(2)] = np.uint8(value >> np.uint64(40) & _OCTET)
+    out[position + np.uint64(3)] = np.uint8(value >> np.uint64(32) & _OCTET)
+    out[position + np.uint64(4)] = np.uint8(value >> np.uint64(24) & _OCTET)
+    out[position + np.uint64(5)] = np.uint8(value >> np.uint64(16) & _OCTET)
+    out[position + np.uint64(6)] = np.uint8(value >> np.uint64(8) & _OCTET)
+    out[position + np.uint64(7)] = np.uint8(value & _OCTET)
 
 
 @kernel
@@ -96,7 +100,7 @@ def quantise(
     field: int,
     quantised: MutableUInt64s2,
 ) -> None:
-    """The bits of one field for some records: rounded, clamped or gone round; ABSENT where not finite.
+    """The bits of one field for some records: rounded, clamped or gone round; 0 where not finite.
 
     Args:
         values: (R,) in the unit of the specification.
@@ -109,9 +113,9 @@ def quantise(
         value = np.rint(values[record] * ones)
         if modulus > 0.0:
             value -= np.floor((value - lowest) / modulus) * modulus
-        bits = _ABSENT
+        bits = _ZERO
         if np.isfinite(value):
-            bits = np.uint64(np.int64(min(max(value, lowest), highest))) & mask
+            bits = np.uint64(np.int64(min(max(value, lowest), highest))) & mask | _PRESENT
         quantised[record, np.uint64(field)] = bits
 
 
@@ -131,7 +135,7 @@ def encode_blocks(
         category: of the blocks.
         max_length: of a block, octets; a single longer record is a block of its own.
         layout: where the inputs go.
-        out: room for the octets.
+        out: room for the octets, and eight more.
         blocks: (B, 2) written to: first octet and length of each block.
 
     Returns:
@@ -167,13 +171,15 @@ def encode_blocks(
             for item in range(np.uint64(len(items))):
                 is_present = False
                 for leaf in range(items[item, LEAF_BEGIN], items[item, LEAF_END]):
-                    present[leaf] = _ZERO
+                    last = _ZERO
                     for part in range(leaves[leaf, PART_BEGIN], leaves[leaf, PART_END]):
+                        joined = _ZERO
                         for field in range(parts[part, FIELD_BEGIN], parts[part, FIELD_END]):
-                            if quantised[record, field] != _ABSENT:
-                                present[leaf] = part + _ONE
-                                is_present = True
-                                break
+                            joined |= quantised[record, field]
+                        last = part + _ONE if joined > _ZERO else last
+                    present[leaf] = last
+                    if last > _ZERO:
+                        is_present = True
                 if is_present:
                     presence |= items[item, ITEM_BIT]
                     octets = items[item, ITEM_OCTETS]
@@ -183,7 +189,8 @@ def encode_blocks(
                 count = 1
                 position = _HEADER
             start = position
-            position = write_octets(out, position, presence | _FX_BITS[octets], octets)
+            write_octets(out, position, presence | _FX_BITS[octets])
+            position += octets
             for item in range(np.uint64(len(items))):
                 if not presence & items[item, ITEM_BIT]:
                     continue
@@ -194,19 +201,18 @@ def encode_blocks(
                         if present[leaf] > _ZERO:
                             sub_presence |= leaves[leaf, SUB_BIT]
                             sub_octets = leaves[leaf, SUB_OCTETS]
-                    position = write_octets(out, position, sub_presence | _FX_BITS[sub_octets], sub_octets)
+                    write_octets(out, position, sub_presence | _FX_BITS[sub_octets])
+                    position += sub_octets
                 for leaf in range(items[item, LEAF_BEGIN], items[item, LEAF_END]):
                     for part in range(leaves[leaf, PART_BEGIN], present[leaf]):
                         octets = parts[part, OCTETS]
                         joined = _ZERO
                         for field in range(parts[part, FIELD_BEGIN], parts[part, FIELD_END]):
-                            value = quantised[record, field]
-                            if value != _ABSENT:
-                                joined |= value << layout.shifts[field]
+                            joined |= (quantised[record, field] & _VALUE) << layout.shifts[field]
                         if part + _ONE < present[leaf]:
                             joined |= _ONE
-                        joined <<= _WIDTH - octets * _EIGHT
-                        position = write_octets(out, position, joined, octets)
+                        write_octets(out, position, joined << (_WIDTH - octets * _EIGHT))
+                        position += octets
             if position - block_start > longest and start > block_start + _HEADER:
                 # The record opens a block of its own: it moves to make room for the header.
                 blocks[count - 1, 0] = np.int64(block_start)

@@ -41,6 +41,7 @@ SLOTS: Final = np.uint64(7)  # first slot of a compound item
 # Rows of `Program.fields`: FIELD_STRIDE numbers, at these places. A part of at most PART_OCTETS octets is
 # loaded into one integer, its first octet highest.
 FIELD_STRIDE: Final = np.uint64(4)
+FIELD_GROUP: Final = 2  # a part has a multiple of so many fields; what is missing goes to the last row
 SHIFT: Final = np.uint64(0)
 MASK: Final = np.uint64(1)
 SIGN: Final = np.uint64(2)  # sign bit after the shift; 0: unsigned
@@ -83,6 +84,13 @@ UNKNOWN_PARTS: Final = 4
 UNKNOWN_OFFSET: Final = 5
 REPORT_COLUMNS: Final = 6
 
+# Places of the progress of `gather_blocks`.
+NEXT_BLOCK: Final = 0
+NEXT_POSITION: Final = 1
+RECORDS: Final = 2
+COLUMNS: Final = 3
+PROGRESS: Final = 4
+
 HEADER: Final = np.uint64(3)
 NO_SOURCE: Final = -1
 
@@ -96,11 +104,15 @@ _SIX: Final = np.uint64(6)
 _SEVEN: Final = np.uint64(7)
 _EIGHT: Final = np.uint64(8)
 _WIDTH: Final = np.uint64(64)
-_PRESENCE: Final = np.uint64(0xFE)
-_FIRST_BIT: Final = np.uint64(0x80)
+_BIT_DIVISOR: Final = np.uint64(67)  # the least one whose remainders tell all 64 single bits apart
 
-# Place of the first presence bit that is set in an FSPEC octet, 0 for the leftmost.
-_LEADING: Final = np.array([8 - int(octet).bit_length() for octet in range(256)], dtype=np.uint64)
+# The seven presence bits of an FSPEC octet, the leftmost lowest.
+_PRESENCE: Final = np.array([int(f"{octet:08b}"[6::-1], 2) for octet in range(256)], dtype=np.uint64)
+# Place of a single bit by the remainder of its word.
+_PLACE: Final = np.array(
+    [next((place for place in range(64) if (1 << place) % 67 == rest), 0) for rest in range(67)],
+    dtype=np.uint64,
+)
 
 
 class Program(NamedTuple):
@@ -111,6 +123,15 @@ class Program(NamedTuple):
     slots: UInt64s1  # node of each FSPEC bit: UAPs first, then compound items
     uap_length: np.uint64  # slots of one UAP, a multiple of 7
     switch: np.uint64  # node whose first bit chooses between the second and third UAP; 0: one UAP
+
+
+class Room(NamedTuple):
+    """Arrays for the records of a chunk, as `decode_blocks` describes them."""
+
+    values: MutableInt32s2
+    is_seen: MutableBytes1
+    datagram: MutableInt32s1
+    offset: MutableInts1
 
 
 @kernel
@@ -202,59 +223,40 @@ def load_octets(buffer: Bytes1, position: np.uint64, size: np.uint64) -> np.uint
 
 
 @kernel
-def move_records(values: MutableInt32s2, columns: Ints1, count: int, out: MutableInt32s2, first: int) -> None:
-    """Move the first records of some columns to another array, and leave ABSENT behind.
-
-    Args:
-        values: (C, R) written to.
-        columns: (S,) to move; -1: the records have none, and ABSENT is moved.
-        count: records to move.
-        out: (S, N) written to from row `first`.
-    """
-    for column in range(len(columns)):
-        source = columns[column]
-        if source < 0:
-            for record in range(count):
-                out[column, first + record] = ABSENT
-            continue
-        for record in range(count):
-            out[column, first + record] = values[source, record]
-            values[source, record] = ABSENT
-
-
-@kernel
 def decode_blocks(
     buffer: Bytes1,
     begins: UInt64s1,
     ends: UInt64s1,
     datagrams: Int32s1,
     first_block: int,
+    first_position: int,
     program: Program,
     values: MutableInt32s2,
     is_seen: MutableBytes1,
     record_datagram: MutableInt32s1,
     record_offset: MutableInts1,
     report: MutableInts2,
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """Read the records of blocks of one category and edition into columns.
 
-    Reads until the blocks end or the rows might not hold the next block: a block of n octets
-    can hold n - 3 records. A fault ends its block; the records before it stay.
+    Reads until the blocks or the rows end. A fault ends its block; the records before it stay.
 
     Args:
         buffer: all octets.
         begins, ends: (B,) octets of each block, its header included; within the buffer.
         datagrams: (B,) datagram of each block.
         first_block: where to start.
+        first_position: octet of that block to start at; 0: its first record.
         program: the table.
-        values: (C, R) full of ABSENT, written to: raw integers.
+        values: (C + 1, R) full of ABSENT, written to: raw integers; the last row takes what has no column.
         is_seen: (nodes,) written to: 1 for each node whose columns got values.
         record_datagram: (R,) written to: datagram of each record.
         record_offset: (R,) written to: first octet of each record.
         report: (B, REPORT_COLUMNS) of zeros, written to: fault that ended a block, and anomalies.
 
     Returns:
-        The first block that was not read, and the number of records.
+        The first block that was not read to its end, the octet in it to go on at (0: its first
+        record), and the number of records.
     """
     nodes = program.nodes
     fields = program.fields
@@ -265,30 +267,33 @@ def decode_blocks(
     row = _ZERO
     for block in range(first_block, len(begins)):
         position = begins[block] + HEADER
+        if block == first_block and first_position > 0:
+            position = np.uint64(first_position)
         end = ends[block]
-        if row + (end - position) > capacity:
-            return block, int(row)
         while position < end:
+            if row >= capacity:
+                return block, int(position), int(row)
             start = position
             fault = NO_FAULT
-            # The list that is walked: presence bits left, their octet, and the slot of its first bit.
-            octet = position
+            # The list that is walked: its presence bits left, the first lowest, and the slot of the first.
+            bits = _PRESENCE[buffer[position]]
             base = _ZERO
-            list_slots = program.uap_length
-            while buffer[position] & 1 and fault == NO_FAULT:
+            shift = _ZERO
+            while buffer[position] & 1:
                 position += _ONE
+                shift += _SEVEN
                 if position >= end:
                     fault = FSPEC_ENDLESS
                     break
-                if (position - octet) * _SEVEN >= list_slots:
+                if shift >= program.uap_length:
                     fault = FSPEC_TOO_LONG
+                    break
+                bits |= _PRESENCE[buffer[position]] << shift
             position += _ONE
-            bits = np.uint64(buffer[octet]) & _PRESENCE
             uap = _ZERO
             items = 0
             unknown_parts = 0
             is_nested = False
-            outer_octet = octet
             outer_base = base
             outer_bits = bits
             sequence_left = _ZERO
@@ -308,17 +313,11 @@ def decode_blocks(
                         fault = BAD_SEQUENCE
                         break
                 elif bits != _ZERO:
-                    place = _LEADING[bits]
-                    bits ^= _FIRST_BIT >> place
-                    node = slots[base + place]
-                elif buffer[octet] & 1:
-                    octet += _ONE
-                    base += _SEVEN
-                    bits = np.uint64(buffer[octet]) & _PRESENCE
-                    continue
+                    lowest = bits & (~bits + _ONE)
+                    bits ^= lowest
+                    node = slots[base + _PLACE[lowest % _BIT_DIVISOR]]
                 elif is_nested:
                     is_nested = False
-                    octet = outer_octet
                     base = outer_base
                     bits = outer_bits
                     continue
@@ -326,7 +325,34 @@ def decode_blocks(
                     break
                 items += 1
                 kind = nodes[node + KIND]
-                if kind <= REPETITIVE_FX:
+                if kind == FIXED:
+                    # Most items are: the same as below, without the tests for what may follow.
+                    length = nodes[node + LENGTH]
+                    if length > end - position:
+                        fault = TRUNCATED
+                        break
+                    is_seen[node] = 1
+                    joined = load_octets(buffer, position, size)
+                    field = nodes[node + FIELD_BEGIN]
+                    finish = nodes[node + FIELD_END]
+                    # Fields go in pairs: most items have one or two, and nothing has to be guessed.
+                    while True:
+                        content = joined >> fields[field + SHIFT] & fields[field + MASK]
+                        sign = fields[field + SIGN]
+                        values[fields[field + COLUMN], row] = np.int32(
+                            np.int64(content ^ sign) - np.int64(sign)
+                        )
+                        field += FIELD_STRIDE
+                        content = joined >> fields[field + SHIFT] & fields[field + MASK]
+                        sign = fields[field + SIGN]
+                        values[fields[field + COLUMN], row] = np.int32(
+                            np.int64(content ^ sign) - np.int64(sign)
+                        )
+                        field += FIELD_STRIDE
+                        if field >= finish:
+                            break
+                    position += length
+                elif kind <= REPETITIVE_FX:
                     if kind == SPARE:
                         fault = SPARE_SUBITEM if is_nested else SPARE_ITEM
                         break
@@ -341,17 +367,25 @@ def decode_blocks(
                         if length > end - position:
                             fault = TRUNCATED
                             break
-                        begin = nodes[part + FIELD_BEGIN]
+                        is_seen[part] = 1
+                        joined = load_octets(buffer, position, size)
+                        field = nodes[part + FIELD_BEGIN]
                         finish = nodes[part + FIELD_END]
-                        if begin < finish:
-                            is_seen[part] = 1
-                            joined = load_octets(buffer, position, size)
-                            for field in range(begin, finish, FIELD_STRIDE):
-                                content = joined >> fields[field + SHIFT] & fields[field + MASK]
-                                sign = fields[field + SIGN]
-                                values[fields[field + COLUMN], row] = np.int32(
-                                    np.int64(content ^ sign) - np.int64(sign)
-                                )
+                        while True:
+                            content = joined >> fields[field + SHIFT] & fields[field + MASK]
+                            sign = fields[field + SIGN]
+                            values[fields[field + COLUMN], row] = np.int32(
+                                np.int64(content ^ sign) - np.int64(sign)
+                            )
+                            field += FIELD_STRIDE
+                            content = joined >> fields[field + SHIFT] & fields[field + MASK]
+                            sign = fields[field + SIGN]
+                            values[fields[field + COLUMN], row] = np.int32(
+                                np.int64(content ^ sign) - np.int64(sign)
+                            )
+                            field += FIELD_STRIDE
+                            if field >= finish:
+                                break
                         position += length
                         following = nodes[part + NEXT]
                         if following == _ZERO or not buffer[position - _ONE] & 1:
@@ -375,25 +409,26 @@ def decode_blocks(
                         uap += change
                         base += change
                 elif kind == COMPOUND:
-                    outer_octet = octet
                     outer_base = base
                     outer_bits = bits
                     is_nested = True
-                    octet = position
+                    base = nodes[node + SLOTS]
                     if position >= end:
                         fault = TRUNCATED
                         break
+                    bits = _PRESENCE[buffer[position]]
+                    shift = _ZERO
                     while buffer[position] & 1:
                         position += _ONE
+                        shift += _SEVEN
                         if position >= end:
                             fault = TRUNCATED
                             break
-                        if (position - octet) * _SEVEN >= nodes[node + LENGTH]:
+                        if shift >= nodes[node + LENGTH]:
                             fault = SPARE_SUBITEM
                             break
+                        bits |= _PRESENCE[buffer[position]] << shift
                     position += _ONE
-                    base = nodes[node + SLOTS]
-                    bits = np.uint64(buffer[octet]) & _PRESENCE
                 elif kind == OPAQUE:
                     length = nodes[node + LENGTH]
                     if length > end - position:
@@ -447,4 +482,76 @@ def decode_blocks(
             record_datagram[row] = datagrams[block]
             record_offset[row] = np.int64(start)
             row += _ONE
-    return len(begins), int(row)
+    return len(begins), 0, int(row)
+
+
+@kernel
+def gather_blocks(
+    buffer: Bytes1,
+    begins: UInt64s1,
+    ends: UInt64s1,
+    datagrams: Int32s1,
+    progress: MutableInts1,
+    program: Program,
+    column_node: Ints1,
+    room: Room,
+    report: MutableInts2,
+    out_column: MutableInts1,
+    out_values: MutableInt32s2,
+    out_datagram: MutableInt32s1,
+    out_offset: MutableInts1,
+) -> None:
+    """Read blocks chunk by chunk, and keep the columns that records carry.
+
+    Reads until the blocks end or the output might not hold the next chunk.
+
+    Args:
+        buffer, begins, ends, datagrams, program, report: as of `decode_blocks`.
+        progress: (PROGRESS,) where reading goes on, and what is in the output already; written to.
+        column_node: (C,) node that fills each column.
+        room: of a chunk, as `decode_blocks` wants it; left as it was.
+        out_column: (C,) written to: the column of each row of the output that is in use.
+        out_values: (C, N) written to: the columns in use.
+        out_datagram, out_offset: (N,) written to.
+    """
+    while progress[NEXT_BLOCK] < len(begins) and progress[RECORDS] + len(room.offset) <= len(out_offset):
+        block, position, count = decode_blocks(
+            buffer,
+            begins,
+            ends,
+            datagrams,
+            progress[NEXT_BLOCK],
+            progress[NEXT_POSITION],
+            program,
+            room.values,
+            room.is_seen,
+            room.datagram,
+            room.offset,
+            report,
+        )
+        progress[NEXT_BLOCK] = block
+        progress[NEXT_POSITION] = position
+        first = progress[RECORDS]
+        for column in range(len(column_node)):
+            if room.is_seen[column_node[column]]:
+                is_new = True
+                for row in range(progress[COLUMNS]):
+                    if out_column[row] == column:
+                        is_new = False
+                        break
+                if is_new:
+                    row = progress[COLUMNS]
+                    out_column[row] = column
+                    progress[COLUMNS] += 1
+                    for record in range(first):
+                        out_values[row, record] = ABSENT
+        for row in range(progress[COLUMNS]):
+            column = out_column[row]
+            for record in range(count):
+                out_values[row, first + record] = room.values[column, record]
+                room.values[column, record] = ABSENT
+        for record in range(count):
+            out_datagram[first + record] = room.datagram[record]
+            out_offset[first + record] = room.offset[record]
+        room.is_seen[:] = 0
+        progress[RECORDS] += count

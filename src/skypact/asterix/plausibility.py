@@ -4,6 +4,8 @@ An edition is not on the wire, and bytes of another one often read without a fau
 times fall anywhere.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +20,10 @@ _RANGE_LIMITS = {"NM": 500.0, "m": 926_000.0}  # beyond the line of sight of any
 def implausible_records(records: RecordColumns) -> dict[str, NDArray[np.intp]]:
     """Rows of the records with an impossible latitude, longitude, time of day or range, by that name."""
     found: dict[str, NDArray[np.intp]] = {}
-    for row, (name, unit, scale) in enumerate(zip(records.names, records.unit, records.scale, strict=True)):
-        gate = _gate(name, unit, float(scale))
+    for row, (name, unit, scale) in enumerate(
+        zip(records.names, records.unit, records.scale.tolist(), strict=True)
+    ):
+        gate = _gate(name, unit, scale)
         if gate is None:
             continue
         what, limit, may_be_negative = gate
@@ -33,6 +37,7 @@ def implausible_records(records: RecordColumns) -> dict[str, NDArray[np.intp]]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def _gate(name: str, unit: str, scale: float) -> tuple[str, float, bool] | None:
     """What is tested, the largest value that passes, and whether negative ones are tested too."""
     part = name.rpartition("/")[2]

@@ -24,9 +24,11 @@ Structure = dict[str, Any]
 CATEGORIES = (1, 2, 10, 19, 20, 21, 34, 48, 62, 63, 65)
 
 _SLOTS_AN_OCTET = 7
+_MOST_SLOTS = 64  # of a list; its presence bits are one integer
 _WIDEST_COLUMN = 31  # bits of an unsigned field that an int32 column holds
 _WIDEST_PAIR = 54  # bits of one that two columns hold: 30 above the lowest 24
 _LOW_BITS = 24
+_NO_COLUMN = -1  # until the number of columns is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Table:
     edition: str
     columns: tuple[Column, ...]
     names: tuple[str, ...]
+    known: frozenset[str]  # the names again
     scale: Floats1
     unit: tuple[str, ...]
     column_node: NDArray[np.intp]  # (C,) node that fills each column
@@ -77,6 +80,7 @@ class _Builder:
     def add_slots(self, nodes: list[int]) -> int:
         """A list of FSPEC bits, filled up to whole octets with spare ones; returns its first slot."""
         first = len(self.slots)
+        assert len(nodes) < _MOST_SLOTS
         self.slots += nodes + [0] * (-len(nodes) % _SLOTS_AN_OCTET)
         return first
 
@@ -145,6 +149,11 @@ class _Builder:
                 return self.add_node(kernels.OPAQUE, LENGTH=octets, **found)
             for column, start, count in bits.add_columns(self):
                 self._add_field(column, start, count, bits.is_signed)
+        self.fields += [
+            [0, 0, 0, _NO_COLUMN] for _ in range((begin - len(self.fields)) % kernels.FIELD_GROUP)
+        ]
+        if len(self.fields) == begin:
+            self.fields += [[0, 0, 0, _NO_COLUMN] for _ in range(kernels.FIELD_GROUP)]
         ranges = {"FIELD_BEGIN": begin * stride, "FIELD_END": len(self.fields) * stride}
         return self.add_node(kind, LENGTH=octets, **ranges, **places)
 
@@ -166,6 +175,8 @@ class _Builder:
             filled = [fields[int(kernels.COLUMN)] for fields in self.fields[begin // stride : end // stride]]
             filled += [row[int(place)] - 1 for place in (kernels.POSITION, kernels.COUNT) if row[int(place)]]
             for column in filled:
+                if column == _NO_COLUMN:
+                    continue
                 assert nodes[column] == 0, self.columns[column].name
                 nodes[column] = number * int(kernels.STRIDE)
         return nodes
@@ -263,7 +274,12 @@ def load_table(category: int, edition: str, profile: Profile = "full") -> Table:
         longest = max(len(order) for order in orders)
         orders.insert(0, common + [undecided] * (longest - len(common)))
     length = max(len(order) + -len(order) % _SLOTS_AN_OCTET for order in orders)
+    assert length < _MOST_SLOTS
     uap_slots = [node for order in orders for node in order + [0] * (length - len(order))]
+    column_nodes = builder.column_nodes()
+    for row in builder.fields:
+        if row[int(kernels.COLUMN)] == _NO_COLUMN:
+            row[int(kernels.COLUMN)] = len(builder.columns)
     for row in builder.nodes:
         if row[0] == kernels.COMPOUND:
             row[int(kernels.SLOTS)] += len(uap_slots)
@@ -272,9 +288,10 @@ def load_table(category: int, edition: str, profile: Profile = "full") -> Table:
         edition=edition,
         columns=tuple(builder.columns),
         names=tuple(column.name for column in builder.columns),
+        known=frozenset(column.name for column in builder.columns),
         scale=np.array([column.scale for column in builder.columns]),
         unit=tuple(column.unit for column in builder.columns),
-        column_node=np.array(builder.column_nodes(), dtype=np.intp),
+        column_node=np.array(column_nodes, dtype=np.intp),
         program=kernels.Program(
             nodes=_flat(builder.nodes),
             fields=_flat(builder.fields),
