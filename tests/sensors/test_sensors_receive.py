@@ -130,6 +130,14 @@ def test_large_datagrams_beyond_their_places_are_dropped_and_counted(sender, mon
     assert receiver.dropped_at_ring == 2
 
 
+def test_what_the_kernel_drops_is_counted(sender):
+    receiver = UdpReceiver([free_source()], kernel_buffer=4096)
+    for _ in range(200):
+        sender.sendto(bytes(1000), (LOOPBACK, receiver.ports[0]))
+    assert receiver.read_losses()["dropped_by_kernel"] > 100
+    receiver.stop()
+
+
 def test_an_address_that_is_not_expected_is_quarantined_with_the_source_that_it_claims(sender):
     expected = UdpSource(LOOPBACK, 0, senders=("127.0.0.2",))
     with receiving(expected) as receiver, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as friend:

@@ -27,6 +27,7 @@ from skypact.sensors.receive import Received
 log = logging.getLogger(__name__)
 
 NEEDS_NO_SITE = {SensorKind.ADSB, SensorKind.MLAT, SensorKind.REMOTE_ID}  # they send ready positions
+RUN_UP = 60.0  # s before the place where playing begins
 AFTER_END = 1.0  # s of the recording's time that pass after its last datagram
 
 
@@ -153,14 +154,17 @@ class RecordingFeed:
         begin: float | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Args: `datagrams` in order of arrival; `begin` in their time, the first by default."""
+        """Args: `datagrams` in order of arrival; `begin` in their time, the first by default.
+
+        What came in the minute before `begin` is handed out at once, so that there are tracks then.
+        """
         self._datagrams = datagrams
         self._speed = speed
         self._begin = float(datagrams.received[0]) if begin is None else begin
         self._end = float(datagrams.received[-1]) + AFTER_END
         self._clock = clock or SystemClock()
         self._started: float | None = None
-        self._next = int(np.searchsorted(datagrams.received, self._begin, side="left"))
+        self._next = int(np.searchsorted(datagrams.received, self._begin - RUN_UP, side="left"))
         self.has_ended = False
 
     def start(self) -> None:

@@ -179,7 +179,8 @@ async def serve(
         stopping = asyncio.create_task(stop.wait())
         while not (server.started or serving.done()):
             await asyncio.sleep(0.01)
-        ready(_page_address(settings.display, listening.getsockname()[1]))
+        if server.started:
+            ready(_page_address(settings.display, listening.getsockname()[1]))
         await asyncio.wait({serving, tracking, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         server.should_exit = True
