@@ -14,7 +14,7 @@ from skypact.simulation.messages import RadarMessages, radar_messages
 from skypact.simulation.model import Simulation
 
 Address = tuple[str, int]  # host or multicast group, and UDP port
-LEAD = 2.0  # s from the call to the start of the run
+LEAD = 1.0  # s at least, from the call to the start of the run
 _LONGEST_WAIT = 0.2  # s; how soon a stopped sender ends
 _MULTICAST_HOPS = 1  # stays in the local network
 
@@ -88,7 +88,7 @@ class LiveSender:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
             out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, _MULTICAST_HOPS)
             while not self._stopping.is_set():
-                start = float(np.ceil(time.time() + LEAD / 2.0))
+                start = float(np.ceil(time.time() + LEAD))
                 self.start_time = start
                 self._send_run(out, radar_messages(move_to(self._simulation, start)), start)
                 if not self._is_endless:

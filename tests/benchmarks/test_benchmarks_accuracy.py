@@ -1,0 +1,17 @@
+import msgspec
+
+from skypact.benchmarks.accuracy import score_tracker
+from skypact.simulation.scenario import read_scenario
+
+
+def test_a_simulated_scenario_is_tracked_and_scored():
+    scenario = msgspec.structs.replace(read_scenario("drones"), duration_s=30)
+    scores = score_tracker(scenario, 1)
+    assert scores.targets > 50
+    assert scores.completeness > 0.9
+    assert scores.rmse < 20.0
+
+
+def test_the_same_seed_scores_the_same():
+    scenario = msgspec.structs.replace(read_scenario("small"), duration_s=60)
+    assert msgspec.json.encode(score_tracker(scenario, 2)) == msgspec.json.encode(score_tracker(scenario, 2))
