@@ -8,7 +8,7 @@ class TrackerSettings:
     """Choices of one tracker; probabilities have no unit, times are in s."""
 
     centre_seed: int = 0  # makes the identifiers of this centre's tracks differ from those of others
-    confirm_existence: float = 0.99  # a tentative track at least this probable is confirmed
+    confirm_existence: float = 0.999  # a tentative track at least this probable is confirmed
     confirm_plots: int = 3  # and fed by at least so many plots
     drop_tentative: float = 0.005  # a tentative track less probable is dropped
     hide_existence: float = 0.5  # a confirmed track less probable leaves the picture, but keeps its number
