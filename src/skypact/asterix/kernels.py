@@ -38,6 +38,10 @@ POSITION: Final = np.uint64(5)  # column of the position in the record, plus 1; 
 COUNT: Final = np.uint64(6)  # column of the repetitions or the length, plus 1; 0: none
 SLOTS: Final = np.uint64(7)  # first slot of a compound item
 
+# Bits of `Program.slots`.
+SLOT_KIND: Final = np.uint64(32)
+SLOT_NODE: Final = np.uint64(0xFFFF_FFFF)
+
 # Rows of `Program.fields`: FIELD_STRIDE numbers, at these places. A part of at most PART_OCTETS octets is
 # loaded into one integer, its first octet highest.
 FIELD_STRIDE: Final = np.uint64(4)
@@ -104,15 +108,9 @@ _SIX: Final = np.uint64(6)
 _SEVEN: Final = np.uint64(7)
 _EIGHT: Final = np.uint64(8)
 _WIDTH: Final = np.uint64(64)
-_BIT_DIVISOR: Final = np.uint64(67)  # the least one whose remainders tell all 64 single bits apart
 
 # The seven presence bits of an FSPEC octet, the leftmost lowest.
 _PRESENCE: Final = np.array([int(f"{octet:08b}"[6::-1], 2) for octet in range(256)], dtype=np.uint64)
-# Place of a single bit by the remainder of its word.
-_PLACE: Final = np.array(
-    [next((place for place in range(64) if (1 << place) % 67 == rest), 0) for rest in range(67)],
-    dtype=np.uint64,
-)
 
 
 class Program(NamedTuple):
@@ -120,7 +118,7 @@ class Program(NamedTuple):
 
     nodes: UInt64s1  # rows of STRIDE numbers; a node is named by the index of its row's start
     fields: UInt64s1  # rows of FIELD_STRIDE numbers
-    slots: UInt64s1  # node of each FSPEC bit: UAPs first, then compound items
+    slots: UInt64s1  # node, and its kind above SLOT_KIND, of each FSPEC bit: UAPs first, then compound items
     uap_length: np.uint64  # slots of one UAP, a multiple of 7
     switch: np.uint64  # node whose first bit chooses between the second and third UAP; 0: one UAP
 
@@ -196,6 +194,15 @@ def find_blocks(
             found += 1
             position = block_end
     return found, faulty
+
+
+@kernel
+def count_ones(word: np.uint64) -> np.uint64:
+    """The number of bits that are set, in the form that the compiler makes one instruction of."""
+    word -= word >> _ONE & np.uint64(0x5555_5555_5555_5555)
+    word = (word & np.uint64(0x3333_3333_3333_3333)) + (word >> _TWO & np.uint64(0x3333_3333_3333_3333))
+    word = word + (word >> _FOUR) & np.uint64(0x0F0F_0F0F_0F0F_0F0F)
+    return word * np.uint64(0x0101_0101_0101_0101) >> np.uint64(56)
 
 
 @kernel
@@ -308,14 +315,13 @@ def decode_blocks(
                     if number == _ZERO or number > program.uap_length:
                         fault = BAD_SEQUENCE
                         break
-                    node = slots[uap + number - _ONE]
-                    if nodes[node + KIND] == RANDOM_SEQUENCE:
+                    slot = slots[uap + number - _ONE]
+                    if slot >> SLOT_KIND == RANDOM_SEQUENCE:
                         fault = BAD_SEQUENCE
                         break
                 elif bits != _ZERO:
-                    lowest = bits & (~bits + _ONE)
-                    bits ^= lowest
-                    node = slots[base + _PLACE[lowest % _BIT_DIVISOR]]
+                    slot = slots[base + count_ones(~bits & (bits - _ONE))]
+                    bits &= bits - _ONE
                 elif is_nested:
                     is_nested = False
                     base = outer_base
@@ -324,7 +330,8 @@ def decode_blocks(
                 else:
                     break
                 items += 1
-                kind = nodes[node + KIND]
+                kind = slot >> SLOT_KIND
+                node = slot & SLOT_NODE
                 if kind == FIXED:
                     # Most items are: the same as below, without the tests for what may follow.
                     length = nodes[node + LENGTH]

@@ -84,6 +84,10 @@ class _Builder:
         self.slots += nodes + [0] * (-len(nodes) % _SLOTS_AN_OCTET)
         return first
 
+    def slot(self, node: int) -> int:
+        """What a list of FSPEC bits has for a node."""
+        return node | self.nodes[node // int(kernels.STRIDE)][0] << int(kernels.SLOT_KIND)
+
     def add_column(
         self, name: str, scale: float = 1.0, unit: str = "", bits: int = 31, is_signed: bool = False
     ) -> int | None:
@@ -295,7 +299,7 @@ def load_table(category: int, edition: str, profile: Profile = "full") -> Table:
         program=kernels.Program(
             nodes=_flat(builder.nodes),
             fields=_flat(builder.fields),
-            slots=_flat([uap_slots + compound_slots]),
+            slots=_flat([[builder.slot(node) for node in uap_slots + compound_slots]]),
             uap_length=np.uint64(length),
             switch=np.uint64(switch),
         ),
