@@ -196,6 +196,28 @@ def test_a_user_who_cannot_be_reached_holds_up_nobody(listener):
     assert sender.datagrams == {"nobody": 0, "tower": 2}
 
 
+def test_a_network_that_is_too_slow_costs_the_rest_of_a_picture_and_no_time(monkeypatch):
+    class Full:
+        """A socket whose buffer has room for three datagrams."""
+
+        asked = 0
+
+        def sendto(self, content: object, target: object) -> None:
+            self.asked += 1
+            if self.asked > 3:
+                raise TimeoutError
+
+        def close(self) -> None: ...
+
+    full = Full()
+    monkeypatch.setattr("skypact.centre.output._open", lambda user: full)
+    sender = PictureSender((OutputUser("tower", "127.0.0.1", 9, period=1.0),), SENSORS)
+    sender.send(make_picture(list(range(1, 501)), latitude_deg=[50.0] * 500))
+    assert sender.datagrams == {"tower": 3}
+    assert sender.lost["tower"] > 10
+    assert full.asked == 5  # the fourth, and the one that tells the state of the service
+
+
 @pytest.mark.parametrize("crossing", [False, True])
 def test_a_box_and_its_polygon_hold_the_same_places(crossing):
     west, east = (175.0, -170.0) if crossing else (-10.0, 5.0)

@@ -16,7 +16,9 @@ from skypact.simulation.scenario import Scenario
 from skypact.simulation.world import simulate
 
 LOOPBACK = "127.0.0.1"
-LONGEST = 1800  # s of traffic that is simulated ahead; then it begins again
+# Traffic is simulated ahead for so long, and then begins again.
+LONGEST = 1800  # s
+MOST_TARGET_SECONDS = 400_000  # so that a large scenario starts soon, too
 SEED = 1
 
 
@@ -58,4 +60,6 @@ def run_demo(scenario: Scenario, port: int, for_seconds: float | None, is_headle
 
 
 def _prolonged(scenario: Scenario) -> Scenario:
-    return msgspec.structs.replace(scenario, duration_s=max(scenario.duration_s, LONGEST))
+    targets = sum(traffic.count for traffic in scenario.traffic)
+    duration = min(LONGEST, MOST_TARGET_SECONDS // max(targets, 1))
+    return msgspec.structs.replace(scenario, duration_s=max(scenario.duration_s, duration))

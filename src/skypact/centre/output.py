@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 MAX_LENGTH = 1400  # octets of a datagram; fits an Ethernet frame with tunnels around it
 MULTICAST_HOPS = 16
+LONGEST_WAIT = 0.05  # s for room in the send buffer; a datagram leaves a 10 Mbit/s line in 1 ms
 STATUS, END_OF_BATCH = 1, 2  # I065/000
 NO_SOURCE, SOURCE_3D_RADAR = 0, 2  # I062/080 SRC
 BATCH = 0  # I065/020: a picture is one batch, and batches of a cycle count from 0
@@ -65,6 +66,11 @@ class PictureSender:
         """Datagrams sent to each user."""
         return {state.user.name: state.datagrams for state in self._states}
 
+    @property
+    def lost(self) -> dict[str, int]:
+        """Datagrams that could not be sent to each user."""
+        return {state.user.name: state.lost for state in self._states}
+
     def send(self, picture: Picture) -> None:
         """Send the picture to the users whose period has ended."""
         for state, opened in zip(self._states, self._sockets, strict=True):
@@ -84,10 +90,18 @@ class PictureSender:
     def _send_datagrams(self, state: _UserState, opened: socket.socket, datagrams: Datagrams) -> None:
         content = memoryview(np.ascontiguousarray(datagrams.buffer).data)
         target = (state.user.address, state.user.port)
-        for begin, length in zip(datagrams.offset.tolist(), datagrams.length.tolist(), strict=True):
+        for place, (begin, length) in enumerate(
+            zip(datagrams.offset.tolist(), datagrams.length.tolist(), strict=True)
+        ):
             try:
                 opened.sendto(content[begin : begin + length], target)
                 state.datagrams += 1
+            except TimeoutError:
+                # The network is slower than the picture: what is left would hold up tracking.
+                if state.lost == 0:
+                    log.warning("network too slow for output", extra={"user": state.user.name})
+                state.lost += len(datagrams) - place
+                return
             except OSError as error:
                 # Not sent again: the next period brings a newer picture.
                 if state.lost == 0:
@@ -211,7 +225,7 @@ def _sensor_bits(sensors: SensorTable, kind: SensorKind) -> NDArray[np.uint64]:
 
 def _open(user: OutputUser) -> socket.socket:
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    opened.setblocking(False)
+    opened.settimeout(LONGEST_WAIT)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     opened.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, MULTICAST_HOPS)
     if user.interface:

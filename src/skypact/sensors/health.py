@@ -16,6 +16,8 @@ from skypact.sensors.model import FASTEST_UPDATE, SensorHealth, SensorKind, Sens
 
 WINDOW = 60  # s; rates and offsets are of the last minute
 SAMPLES = 512  # clock offsets kept per sensor
+MOST_MARKS = 500  # of one radar that are looked at in a call
+MOST_UNKNOWN = 1000  # sources that no sensor has, counted apart
 MARKS = 8  # turns over which the rotation period is measured
 SHORTEST_TURN = 0.5  # s; marks closer together are copies on a second line
 
@@ -101,19 +103,26 @@ class HealthMonitor:
             received = datagrams.received[columns.datagram]
             time = _resolve_day(columns.value("030"), received)
             source = columns.raw("010/SAC").astype(np.int64) * 256 + columns.raw("010/SIC")
-            for row in range(len(columns)):
-                place = self.sensors.by_source.get((int(source[row]) >> 8, int(source[row]) & 255))
+            for number in np.unique(source).tolist():
+                rows = np.flatnonzero(source == number)
+                place = self.sensors.by_source.get((number >> 8, number & 255))
                 if place is None:
-                    name = f"{source[row] >> 8}/{source[row] & 255}"
-                    self.unknown_sources[name] = self.unknown_sources.get(name, 0) + 1
+                    name = "no source" if number < 0 else f"{number >> 8}/{number & 255}"
+                    self._note_unknown(name, len(rows))
                     continue
-                self._last[place] = max(self._last[place], received[row])
-                if np.isnan(time[row]):
-                    continue
-                if kind[row] == NORTH_MARK:
-                    self._turns[place].note_north(float(time[row]))
-                elif kind[row] == SECTOR and sector[row] != MISSING:
-                    self._turns[place].note_sector(float(time[row]), int(sector[row]))
+                self._last[place] = max(self._last[place], float(received[rows[-1]]))
+                # A radar crosses some ten sectors a second; of a flood the newest are enough.
+                for row in rows[-MOST_MARKS:].tolist():
+                    if np.isnan(time[row]):
+                        continue
+                    if kind[row] == NORTH_MARK:
+                        self._turns[place].note_north(float(time[row]))
+                    elif kind[row] == SECTOR and sector[row] != MISSING:
+                        self._turns[place].note_sector(float(time[row]), int(sector[row]))
+
+    def _note_unknown(self, name: str, count: int) -> None:
+        if name in self.unknown_sources or len(self.unknown_sources) < MOST_UNKNOWN:
+            self.unknown_sources[name] = self.unknown_sources.get(name, 0) + count
 
     def note_errors(self, errors: dict[tuple[str, str], ErrorCount]) -> None:
         """Count errors by (SAC/SIC, kind)."""
