@@ -15,6 +15,7 @@ help: ## Show this list
 setup: $(STAMP) ## Make .venv with all packages, the web page and the skypact command
 
 $(STAMP): requirements.lock pyproject.toml hatch_build.py $(WEB_SOURCES)
+	@echo "setting up $(VENV): packages and the web page (some minutes the first time)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
