@@ -1,6 +1,7 @@
 """What `skypact evaluate` does."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from skypact.core.errors import BadInputError
+from skypact.evaluation.esassp import EsasspFigures, esassp_figures
 from skypact.evaluation.matching import match
 from skypact.evaluation.model import Matching, Scores, Tracks, Truth
 from skypact.evaluation.read import read_tracks, read_truth
@@ -42,8 +44,24 @@ _GOSPA_ROWS = (
     ("missed", "  missed", "m²", "per target"),
     ("false", "  false", "m²", "per target"),
 )
+_ESASSP_ROWS = (
+    ("probability_of_update", "updates that came", "", "of one expected in each scan period"),
+    ("long_gap_ratio", "updates in long gaps", "", "missed in gaps of more than three scan periods"),
+    ("error_95", "position error, 95 %", "m", "best track of each target"),
+    ("along_rms", "  along track, rms", "m", "best track of each target"),
+    ("across_rms", "  across track, rms", "m", "best track of each target"),
+    ("latency", "  latency", "s", "mean lag along track, by the target's speed"),
+    ("false_tracks_per_hour", "false tracks", "1/h", "nobody's for all their life, longer than 11 s"),
+)
 # Of tracks that nobody owns, nothing says which kind of target they took for one.
-_ONLY_OF_ALL = {"spuriousness", "spuriousness_clutter", "spuriousness_ended", "swaps_per_hour", "tracks"}
+_ONLY_OF_ALL = {
+    "spuriousness",
+    "spuriousness_clutter",
+    "spuriousness_ended",
+    "swaps_per_hour",
+    "tracks",
+    "false_tracks_per_hour",
+}
 
 
 def evaluate_command(tracks_path: Path, truth_path: Path, as_json: bool, page: Path | None) -> None:
@@ -84,20 +102,27 @@ def score_rows(
 ) -> tuple[list[str], list[ReportRow]]:
     """The scores as people read them: of all targets, and of each kind where there are several."""
     columns, sets = ["all"], [scores]
+    more = [esassp_figures(truth, tracks, matching)]
     present = [number for number in range(len(truth.kinds)) if (truth.kind == number).any()]
     if len(present) > 1:
         for number in present:
             columns.append(truth.kinds[number])
             sets.append(score_matching(truth, tracks, matching, truth.kind == number))
-    rows = []
-    for name, title, unit, meaning in _ROWS:
-        shown = sets[:1] if name in _ONLY_OF_ALL else sets
-        values = [_figure(getattr(one, name)) for one in shown]
-        rows.append(ReportRow(title, values + [""] * (len(sets) - len(shown)), unit, meaning))
+            more.append(esassp_figures(truth, tracks, matching, truth.kind == number))
+    rows = [_row(sets, *row) for row in _ROWS]
     for name, title, unit, meaning in _GOSPA_ROWS:
         values = [_figure(getattr(scores.gospa, name))] + [""] * (len(sets) - 1)
         rows.append(ReportRow(title, values, unit, meaning))
+    rows += [_row(more, *row) for row in _ESASSP_ROWS]
     return columns, rows
+
+
+def _row(
+    sets: Sequence[Scores] | Sequence[EsasspFigures], name: str, title: str, unit: str, meaning: str
+) -> ReportRow:
+    shown = sets[:1] if name in _ONLY_OF_ALL else sets
+    values = [_figure(getattr(one, name)) for one in shown]
+    return ReportRow(title, values + [""] * (len(sets) - len(shown)), unit, meaning)
 
 
 def _figure(value: float) -> str:
