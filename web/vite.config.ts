@@ -1,6 +1,6 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
-import { licenses } from "./licenses";
+import { licenses } from "./licenses.ts";
 
 const centre = process.env.SKYPACT_CENTRE ?? "http://127.0.0.1:8080";
 

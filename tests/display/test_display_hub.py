@@ -76,6 +76,16 @@ def test_a_page_that_fell_behind_or_knew_another_hub_starts_from_a_snapshot():
         assert len(snapshot["data"]["sensors"]) == 6
 
 
+def test_the_log_of_events_is_bounded_in_size_too():
+    hub = DisplayHub()
+    for _ in range(20):
+        last = hub.publish_event("note", "x" * 500_000)
+    assert [event["kind"] for event in sent(hub.events_after(hub.epoch, last - 10))] == ["snapshot"]
+    assert len(hub.events_after(hub.epoch, last - 5)) == 5
+    hub.publish_event("note", "x" * 5_000_000)  # larger than all that is kept: told by a snapshot
+    assert [event["kind"] for event in sent(hub.events_after(hub.epoch, last))] == ["snapshot"]
+
+
 def test_only_the_newest_state_of_the_sensors_is_resent():
     hub, scene = DisplayHub(), Scene(0)
     for _ in range(10):

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import tracemalloc
 
 import pytest
 from fastapi.testclient import TestClient
@@ -138,18 +139,40 @@ async def test_a_new_client_gets_the_trails_and_then_the_newest_picture(hub, sce
 async def test_a_slow_client_misses_pictures_and_then_gets_the_newest_while_others_get_all(
     hub, scene, sockets
 ):
+    hub.publish_picture(scene.picture(0))
     async with connect(f"{sockets}/ws/picture") as slow, connect(f"{sockets}/ws/picture") as quick:
-        await until(lambda: hub.pages == 2)
+        for socket in (slow, quick):
+            assert (await receive(socket)).flags == FrameFlag.HISTORY
+            await socket.send(b"\0")
+            assert (await receive(socket)).sequence == 0
         seen = []
         for second in range(1, 6):
-            hub.publish_picture(scene.picture(second))
-            frame = await receive(quick)
             await quick.send(b"\0")
-            seen.append(frame.sequence)
+            hub.publish_picture(scene.picture(second))
+            seen.append((await receive(quick)).sequence)
         assert seen == [1, 2, 3, 4, 5]
-        assert (await receive(slow)).sequence == 1  # sent before it fell behind
         await slow.send(b"\0")
         assert (await receive(slow)).sequence == 5
+
+
+async def test_memory_stays_flat_while_a_client_does_not_read(hub, sockets):
+    pictures = [Scene(10_000).picture(sequence) for sequence in (1, 2)]
+    address = f"{sockets}/ws/picture"
+    hub.publish_picture(pictures[0])
+    async with connect(address) as quick, connect(address, max_queue=1, close_timeout=1):
+        await receive(quick)
+        tracemalloc.start()
+        try:
+            for number in range(30):
+                await quick.send(b"\0")
+                hub.publish_picture(pictures[number % 2])
+                await receive(quick)
+                if number == 4:
+                    before = tracemalloc.get_traced_memory()[0]
+            grown = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+        assert grown < 5_000_000
 
 
 async def test_a_client_that_makes_no_progress_is_dropped(hub, scene, sockets, monkeypatch):

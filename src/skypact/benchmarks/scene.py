@@ -67,7 +67,7 @@ class Scene:
         east = self.longitude + 1.8 * self.spread * draw.uniform(-1.0, 1.0, count)
         latitude = north * DEGREE + velocity[:, 1] * after / METRES_PER_RADIAN
         longitude = east * DEGREE + velocity[:, 0] * after / METRES_PER_RADIAN / np.cos(north * DEGREE)
-        altitude = draw.integers(40, 410, count) * FLIGHT_LEVEL
+        altitude = (draw.integers(40, 410, count) * FLIGHT_LEVEL).astype(np.float64)
         altitude[draw.random(count) < 0.04] = np.nan
         coasting = draw.random(count) < 0.06
         lag = np.where(
@@ -93,7 +93,7 @@ class Scene:
             sensor_names=tuple(self.sensors.names),
             number=(rows + 1).astype(np.int32),
             uid=np.column_stack([np.full(count, self.seed), rows + 1]).astype(np.uint64),
-            position=enu_from_geodetic(latitude, longitude, height, tuple(reference)),
+            position=enu_from_geodetic(latitude, longitude, height, (*reference,)),
             latitude=latitude,
             longitude=longitude,
             height=height,

@@ -23,6 +23,7 @@ from skypact.tracks.model import Picture
 HISTORY_FRAMES = 5  # earlier pictures kept for trails
 HISTORY_PERIOD = 8.0  # s between them: about one turn of an en-route radar
 EVENTS_KEPT = 4096
+EVENT_TEXT_KEPT = 4_000_000  # characters of all events kept
 
 
 class TrackName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,6 +79,7 @@ class DisplayHub:
         self._names: dict[int, TrackName] = {}
         self._known: dict[int, tuple[int, int, int, int]] = {}
         self._events: dict[int, SentEvent] = {}  # by id, oldest first
+        self._event_text = 0  # characters of all events kept
         self._last_event = 0
         self._lost_event = 0  # newest event that is no longer kept for want of room
         self._sensors_event = 0  # newest event about the sensors
@@ -99,7 +101,7 @@ class DisplayHub:
         with self._lock:
             self._health = list(health)
             # Only the newest state of the sensors is worth resending to a page that was away.
-            self._events.pop(self._sensors_event, None)
+            self._forget(self._sensors_event)
             self._sensors_event = self._append("sensors", self._health).id
         self._wake_all()
 
@@ -200,10 +202,16 @@ class DisplayHub:
         self._last_event += 1
         event = self._encode(self._last_event, kind, data)
         self._events[event.id] = event
-        if len(self._events) > EVENTS_KEPT:
+        self._event_text += len(event.text)
+        while len(self._events) > EVENTS_KEPT or self._event_text > EVENT_TEXT_KEPT:
             self._lost_event = next(iter(self._events))
-            del self._events[self._lost_event]
+            self._forget(self._lost_event)
         return event
+
+    def _forget(self, number: int) -> None:
+        event = self._events.pop(number, None)
+        if event is not None:
+            self._event_text -= len(event.text)
 
     def _wake_all(self) -> None:
         with self._lock:

@@ -78,6 +78,7 @@ export class App {
   sensorsFresh = $derived(this.sensors.filter((sensor) => sensor.health?.state === "fresh").length);
 
   readonly timings: UpdateTiming[] = [];
+  updates = 0; // pictures shown
   private selectedUid: string | null = null;
   private clockOffset = 0; // s that the centre's clock is ahead of the browser's
   private lastFrame = performance.now();
@@ -213,6 +214,7 @@ export class App {
     this.trackCount = frame.count;
     this.watchClock();
     this.refresh();
+    this.updates++;
     const timing = this.map?.timing ?? { layers: 0, labels: 0 };
     this.timings.push({ total: performance.now() - begun, ...timing });
     if (this.timings.length > TIMINGS_KEPT) this.timings.shift();

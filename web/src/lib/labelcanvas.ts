@@ -99,8 +99,8 @@ export class LabelCanvas {
     context.textBaseline = "top";
     context.lineJoin = "round";
     for (const label of this.placed) {
-      const row = store.rows.get(label.id);
-      if (row === undefined) continue;
+      const row = store.rowOf(label.id);
+      if (row < 0) continue;
       const dx = pixelX(projection, view, longitudeOf(frame, row)) - label.x;
       const dy = pixelY(projection, latitudeOf(frame, row)) - label.y;
       const left = Math.round(label.left + dx);
@@ -145,8 +145,8 @@ export class LabelCanvas {
 
   /** Corner marks around the selected symbol. */
   private drawSelection(store: PictureStore, view: View, selected: number): void {
-    const row = store.rows.get(selected);
-    if (!store.frame || row === undefined) return;
+    const row = store.rowOf(selected);
+    if (!store.frame || row < 0) return;
     const projection = projectionOf(view);
     const x = pixelX(projection, view, longitudeOf(store.frame, row));
     const y = pixelY(projection, latitudeOf(store.frame, row));

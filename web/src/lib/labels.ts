@@ -38,6 +38,8 @@ const SLOTS = 8;
 const RINGS = [14, 30, 52, 80]; // pixels from the symbol; the outer ones only for labels that must show
 const GAP = 2; // pixels kept free between labels
 const CELL = 64; // pixels of the search grid
+const FINE = 4; // pixels of the cells in which symbols are counted
+const COVER_REACH = 4; // pixels around a label within which it covers a symbol
 const COVERED_ON_STAYING = 1; // other symbols that an ordinary label may cover so as not to move
 const TRIED_MOST = 3000; // labels tried; beyond it the screen has long been full
 const MEMORY = 60_000; // ms for which a hidden label's slot is remembered
@@ -59,40 +61,76 @@ export const overlaps = (a: Box, b: Box, gap = 0): boolean =>
   a.top < b.top + b.height + gap &&
   b.top < a.top + a.height + gap;
 
-/** Things by grid cell, so that a box meets only its neighbours. */
-class Grid<T> {
-  private cells = new Map<number, T[]>();
+/** Placed labels by grid cell, so that a box meets only its neighbours. */
+class TakenBoxes {
+  private cells = new Map<number, Box[]>();
 
-  add(item: T, box: Box): void {
-    this.eachCell(box, (key) => {
+  add(box: Box): void {
+    this.someCell(box, (key) => {
       const cell = this.cells.get(key);
-      if (cell) cell.push(item);
-      else this.cells.set(key, [item]);
+      if (cell) cell.push(box);
+      else this.cells.set(key, [box]);
+      return false;
     });
   }
 
-  some(box: Box, test: (item: T) => boolean): boolean {
-    let found = false;
-    this.eachCell(box, (key) => {
-      if (!found) found = this.cells.get(key)?.some(test) ?? false;
+  meets(box: Box): boolean {
+    return this.someCell(grown(box, GAP), (key) => {
+      const cell = this.cells.get(key);
+      return cell !== undefined && cell.some((other) => overlaps(box, other, GAP));
     });
-    return found;
   }
 
-  each(box: Box, visit: (item: T) => void): void {
-    this.eachCell(box, (key) => this.cells.get(key)?.forEach(visit));
-  }
-
-  private eachCell(box: Box, visit: (key: number) => void): void {
+  private someCell(box: Box, test: (key: number) => boolean): boolean {
     const right = Math.floor((box.left + box.width) / CELL);
     const bottom = Math.floor((box.top + box.height) / CELL);
     for (let row = Math.floor(box.top / CELL); row <= bottom; row++) {
       for (let column = Math.floor(box.left / CELL); column <= right; column++) {
-        visit(row * 65536 + column);
+        if (test(row * 65536 + column)) return true;
+      }
+    }
+    return false;
+  }
+}
+
+/** Counts the symbols in a box in constant time, by a summed-area table over cells of a few pixels. */
+class SymbolCounts {
+  private columns: number;
+  private rows: number;
+  private sums: Uint32Array;
+
+  constructor(requests: LabelRequest[], width: number, height: number) {
+    this.columns = Math.ceil(width / FINE) + 1;
+    this.rows = Math.ceil(height / FINE) + 1;
+    const stride = this.columns + 1;
+    this.sums = new Uint32Array(stride * (this.rows + 1));
+    for (const { x, y } of requests) {
+      if (x >= 0 && y >= 0 && x < width && y < height) {
+        this.sums[(Math.floor(y / FINE) + 1) * stride + Math.floor(x / FINE) + 1]++;
+      }
+    }
+    for (let row = 1; row <= this.rows; row++) {
+      let line = 0;
+      for (let column = 1; column <= this.columns; column++) {
+        line += this.sums[row * stride + column];
+        this.sums[row * stride + column] = line + this.sums[(row - 1) * stride + column];
       }
     }
   }
+
+  /** Symbols whose middle lies in the box, give or take a cell's size outwards. */
+  within(left: number, top: number, right: number, bottom: number): number {
+    const stride = this.columns + 1;
+    const first = clamp(Math.floor(left / FINE), this.columns);
+    const last = clamp(Math.floor(right / FINE) + 1, this.columns);
+    const above = clamp(Math.floor(top / FINE), this.rows) * stride;
+    const below = clamp(Math.floor(bottom / FINE) + 1, this.rows) * stride;
+    const sums = this.sums;
+    return sums[below + last] - sums[above + last] - sums[below + first] + sums[above + first];
+  }
 }
+
+const clamp = (value: number, most: number): number => (value < 0 ? 0 : value > most ? most : value);
 
 function boxInSlot(request: LabelRequest, slot: number, isShort: boolean): Box {
   const ring = RINGS[Math.floor(slot / SLOTS)];
@@ -115,8 +153,7 @@ export class LabelPlacer {
    * `now` is in milliseconds.
    */
   place(requests: LabelRequest[], width: number, height: number, now: number, protectedId = -1): PlacedLabel[] {
-    const symbols = new Grid<LabelRequest>();
-    for (const request of requests) symbols.add(request, { left: request.x, top: request.y, width: 0, height: 0 });
+    const symbols = new SymbolCounts(requests, width, height);
     const safe = requests.find((request) => request.id === protectedId);
     const safeBox = safe && {
       left: safe.x - SYMBOL_RADIUS,
@@ -124,38 +161,27 @@ export class LabelPlacer {
       width: 2 * SYMBOL_RADIUS,
       height: 2 * SYMBOL_RADIUS,
     };
-    const view = { left: 0, top: 0, width, height };
     const placed: PlacedLabel[] = [];
-    const taken = new Grid<PlacedLabel>();
+    const taken = new TakenBoxes();
 
     const isFree = (box: Box): boolean =>
-      box.left >= view.left &&
-      box.top >= view.top &&
-      box.left + box.width <= view.width &&
-      box.top + box.height <= view.height &&
+      box.left >= 0 &&
+      box.top >= 0 &&
+      box.left + box.width <= width &&
+      box.top + box.height <= height &&
       !(safeBox && overlaps(box, safeBox)) &&
-      !taken.some(grown(box, GAP), (other) => overlaps(box, other, GAP));
+      !taken.meets(box);
 
-    const covered = (box: Box, id: number): number => {
-      let count = 0;
-      const reach = grown(box, SYMBOL_RADIUS / 2);
-      symbols.each(reach, (symbol) => {
-        const inside =
-          symbol.x > reach.left &&
-          symbol.x < reach.left + reach.width &&
-          symbol.y > reach.top &&
-          symbol.y < reach.top + reach.height;
-        if (inside && symbol.id !== id) count++;
-      });
-      return count;
-    };
+    // A slot never holds its own symbol, so that each symbol found is another's.
+    const covered = ({ left, top, width: across, height: down }: Box): number =>
+      symbols.within(left - COVER_REACH, top - COVER_REACH, left + across + COVER_REACH, top + down + COVER_REACH);
 
     for (const request of this.inOrder(requests).slice(0, TRIED_MOST)) {
       const kept = this.memory.get(request.id);
       const found = this.findSlot(request, kept?.slot ?? -1, isFree, covered);
       if (found) {
         placed.push(found);
-        taken.add(found, found);
+        taken.add(found);
       }
       const slot = found ? found.slot : (kept?.slot ?? -1);
       this.memory.set(request.id, { slot, asked: now, shown: found !== null });
@@ -178,7 +204,7 @@ export class LabelPlacer {
     request: LabelRequest,
     keptSlot: number,
     isFree: (box: Box) => boolean,
-    covered: (box: Box, id: number) => number,
+    covered: (box: Box) => number,
   ): PlacedLabel | null {
     const must = request.priority >= MUST_SHOW;
     const slots = must ? SLOTS * RINGS.length : SLOTS;
@@ -193,15 +219,14 @@ export class LabelPlacer {
       });
       if (keptSlot >= 0 && keptSlot < slots) {
         const box = boxInSlot(request, keptSlot, isShort);
-        if (isFree(box) && covered(box, request.id) <= COVERED_ON_STAYING) return label(keptSlot, box);
+        if (covered(box) <= COVERED_ON_STAYING && isFree(box)) return label(keptSlot, box);
       }
       let best: PlacedLabel | null = null;
       let bestCost = must ? Infinity : 1;
       for (let slot = 0; slot < slots && bestCost > 0; slot++) {
         const box = boxInSlot(request, slot, isShort);
-        if (!isFree(box)) continue;
-        const cost = covered(box, request.id) + Math.floor(slot / SLOTS);
-        if (cost < bestCost) {
+        const cost = covered(box) + Math.floor(slot / SLOTS);
+        if (cost < bestCost && isFree(box)) {
           best = label(slot, box);
           bestCost = cost;
         }

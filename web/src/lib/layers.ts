@@ -22,51 +22,66 @@ const stateOf = (frame: Frame, row: number): SymbolState => {
   return flags & SINGLE_SENSOR ? "single" : "solid";
 };
 
-export function trackLayers(
-  store: PictureStore,
-  rows: Uint32Array,
-  choice: LayerChoice,
-  atlas: SymbolAtlas | null,
-): Layer[] {
-  const frame = store.frame;
-  if (!frame) return [];
-  const positions = new Float64Array(rows.length * 2);
-  rows.forEach((row, index) => {
-    positions[2 * index] = longitudeOf(frame, row);
-    positions[2 * index + 1] = latitudeOf(frame, row);
-  });
-  const layers: Layer[] = [];
-  if (choice.showTrails) layers.push(trailLayer(store, frame, rows));
-  if (choice.vectorMinutes > 0) layers.push(vectorLayer(frame, rows, positions, choice.vectorMinutes));
-  layers.push(atlas ? symbolLayer(frame, rows, positions, atlas) : dotLayer(rows, positions));
-  return layers;
+interface TrailData {
+  length: number;
+  attributes: Record<string, { value: Float64Array | Uint8Array; size: number; normalized?: boolean }>;
 }
 
-function trailLayer(store: PictureStore, frame: Frame, rows: Uint32Array): Layer {
-  const positions = new Float64Array(rows.length * TRAIL_DOTS * 2);
-  const colours = new Uint8Array(rows.length * TRAIL_DOTS * 4);
-  for (let at = 0; at < colours.length; at += 4) colours.set(UNKNOWN, at);
+export class TrackLayers {
+  private trailVersion = -1;
+  private trailNumbers = new Uint32Array(0);
+  private trails: TrailData = { length: 0, attributes: {} };
+
+  make(store: PictureStore, rows: Uint32Array, choice: LayerChoice, atlas: SymbolAtlas | null): Layer[] {
+    const frame = store.frame;
+    if (!frame) return [];
+    const positions = new Float64Array(rows.length * 2);
+    rows.forEach((row, index) => {
+      positions[2 * index] = longitudeOf(frame, row);
+      positions[2 * index + 1] = latitudeOf(frame, row);
+    });
+    const layers: Layer[] = [];
+    if (choice.showTrails) layers.push(this.trailLayer(store, frame, rows));
+    if (choice.vectorMinutes > 0) layers.push(vectorLayer(frame, rows, positions, choice.vectorMinutes));
+    layers.push(atlas ? symbolLayer(frame, rows, positions, atlas) : dotLayer(rows, positions));
+    return layers;
+  }
+
+  /** Trails change seldom: as long as they do not, deck.gl gets the same data and sends nothing again. */
+  private trailLayer(store: PictureStore, frame: Frame, rows: Uint32Array): Layer {
+    const isSame =
+      store.trailVersion === this.trailVersion &&
+      rows.length === this.trailNumbers.length &&
+      rows.every((row, index) => frame.number[row] === this.trailNumbers[index]);
+    if (!isSame) {
+      this.trailVersion = store.trailVersion;
+      this.trailNumbers = rows.map((row) => frame.number[row]);
+      this.trails = trailData(store, this.trailNumbers);
+    }
+    return new ScatterplotLayer({ id: "trails", data: this.trails, getRadius: 1.4, radiusUnits: "pixels" });
+  }
+}
+
+function trailData(store: PictureStore, numbers: Uint32Array): TrailData {
+  const positions = new Float64Array(numbers.length * TRAIL_DOTS * 2);
+  const colours = new Uint8Array(numbers.length * TRAIL_DOTS * 4);
   let count = 0;
-  for (const row of rows) {
-    store.eachDot(frame.number[row], (longitude, latitude, step) => {
+  for (const number of numbers) {
+    store.eachDot(number, (longitude, latitude, step) => {
       positions[2 * count] = longitude;
       positions[2 * count + 1] = latitude;
+      for (let part = 0; part < 3; part++) colours[4 * count + part] = UNKNOWN[part];
       colours[4 * count + 3] = 60 + 25 * step;
       count++;
     });
   }
-  return new ScatterplotLayer({
-    id: "trails",
-    data: {
-      length: count,
-      attributes: {
-        getPosition: { value: positions.subarray(0, 2 * count), size: 2 },
-        getFillColor: { value: colours.subarray(0, 4 * count), size: 4, normalized: true },
-      },
+  return {
+    length: count,
+    attributes: {
+      getPosition: { value: positions.subarray(0, 2 * count), size: 2 },
+      getFillColor: { value: colours.subarray(0, 4 * count), size: 4, normalized: true },
     },
-    getRadius: 1.4,
-    radiusUnits: "pixels",
-  });
+  };
 }
 
 function vectorLayer(frame: Frame, rows: Uint32Array, positions: Float64Array, minutes: number): Layer {
@@ -95,12 +110,23 @@ function vectorLayer(frame: Frame, rows: Uint32Array, positions: Float64Array, m
 }
 
 function symbolLayer(frame: Frame, rows: Uint32Array, positions: Float64Array, atlas: SymbolAtlas): Layer {
+  // deck.gl's own attribute of an icon: offset x, y, then x, y, width, height in the atlas, and mask.
+  const icons = new Float32Array(rows.length * 7);
+  rows.forEach((row, index) => {
+    const cell = atlas.mapping[stateOf(frame, row)];
+    icons[7 * index + 2] = cell.x;
+    icons[7 * index + 3] = cell.y;
+    icons[7 * index + 4] = cell.width;
+    icons[7 * index + 5] = cell.height;
+  });
   return new IconLayer({
     id: "symbols",
-    data: { length: rows.length, attributes: { getPosition: { value: positions, size: 2 } } },
+    data: {
+      length: rows.length,
+      attributes: { getPosition: { value: positions, size: 2 }, instanceIconDefs: { value: icons, size: 7 } },
+    },
     iconAtlas: atlas.image as unknown as string, // deck.gl takes pixels too, its type lags behind
     iconMapping: atlas.mapping,
-    getIcon: (_: unknown, { index }: { index: number }) => stateOf(frame, rows[index]),
     getSize: SYMBOL_SIZE,
     sizeUnits: "pixels",
     alphaCutoff: 0.01,

@@ -7,7 +7,7 @@ import { baseStyle, loadLand, rangeRings, sitePoints, type Site } from "./basema
 import type { Camera } from "./filters";
 import { latitudeOf, longitudeOf } from "./frame";
 import { LabelCanvas, type LabelMode } from "./labelcanvas";
-import { trackLayers } from "./layers";
+import { TrackLayers } from "./layers";
 import { pixelX, pixelY, projectionOf, type View } from "./mercator";
 import type { PictureStore } from "./picture";
 import { makeAtlas, type SymbolAtlas } from "./symbols";
@@ -45,6 +45,7 @@ export class MapView {
   timing: Timing = { layers: 0, labels: 0 };
   private map: MapLibreMap;
   private overlay: MapboxOverlay;
+  private layers = new TrackLayers();
   private atlas: SymbolAtlas | null = null;
   private choice: MapChoice = {
     rows: new Uint32Array(0),
@@ -124,8 +125,8 @@ export class MapView {
 
   /** Pixels of a track's symbol in the map's box; null when there is no such track. */
   screenPosition(number: number): { x: number; y: number } | null {
-    const row = this.store.rows.get(number);
-    if (!this.store.frame || row === undefined) return null;
+    const row = this.store.rowOf(number);
+    if (!this.store.frame || row < 0) return null;
     const view = this.view();
     const projection = projectionOf(view);
     return {
@@ -135,8 +136,8 @@ export class MapView {
   }
 
   centreOn(number: number): void {
-    const row = this.store.rows.get(number);
-    if (!this.store.frame || row === undefined) return;
+    const row = this.store.rowOf(number);
+    if (!this.store.frame || row < 0) return;
     this.map.jumpTo({ center: [longitudeOf(this.store.frame, row), latitudeOf(this.store.frame, row)] });
   }
 
@@ -235,7 +236,7 @@ export class MapView {
   }
 
   private drawTracks(): void {
-    const layers = trackLayers(this.store, this.choice.rows, this.choice, this.atlas);
+    const layers = this.layers.make(this.store, this.choice.rows, this.choice, this.atlas);
     this.overlay.setProps({ layers });
   }
 

@@ -25,10 +25,10 @@ interface Trail {
 
 export class PictureStore {
   frame: Frame | null = null;
-  /** Row of each track in the frame, by number. */
-  rows = new Map<number, number>();
   names = new Map<number, TrackName>();
   trailPeriod = 8;
+  /** Rises when any trail changed. */
+  trailVersion = 0;
   private trails = new Map<number, Trail>();
   private lastDot = -Infinity;
 
@@ -38,9 +38,19 @@ export class PictureStore {
     if (frame.time >= this.lastDot + this.trailPeriod || frame.time < this.lastDot) this.addDots(frame);
     if (frame.isHistory) return false;
     this.frame = frame;
-    this.rows.clear();
-    for (let row = 0; row < frame.count; row++) this.rows.set(frame.number[row], row);
     return true;
+  }
+
+  /** Row of a track in the picture, which is ordered by number; -1 for none. */
+  rowOf(number: number): number {
+    const numbers = this.frame?.number ?? [];
+    let [low, high] = [0, numbers.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (numbers[middle] < number) low = middle + 1;
+      else high = middle;
+    }
+    return numbers[low] === number ? low : -1;
   }
 
   /** All names anew, as after connecting. */
@@ -49,6 +59,7 @@ export class PictureStore {
   }
 
   changeNames(changes: TrackChanges): void {
+    this.trailVersion++;
     for (const number of changes.ended) {
       this.names.delete(number);
       this.trails.delete(number);
@@ -62,7 +73,6 @@ export class PictureStore {
   /** Forget everything: the centre started anew. */
   clear(): void {
     this.frame = null;
-    this.rows.clear();
     this.names.clear();
     this.clearTrails();
   }
@@ -80,10 +90,12 @@ export class PictureStore {
   private clearTrails(): void {
     this.trails.clear();
     this.lastDot = -Infinity;
+    this.trailVersion++;
   }
 
   private addDots(frame: Frame): void {
     this.lastDot = frame.time;
+    this.trailVersion++;
     const present = new Set<number>();
     for (let row = 0; row < frame.count; row++) {
       const number = frame.number[row];

@@ -27,6 +27,8 @@ export class TableOrder {
     const frame = this.app.store.frame;
     const rows = this.app.rows.slice();
     if (!frame) return rows;
+    // The picture is by track number already.
+    if (this.column === "number") return this.isRising ? rows : rows.reverse();
     const sign = this.isRising ? 1 : -1;
     const names = this.app.store.names;
     const byNumber = (a: number, b: number) => frame.number[a] - frame.number[b];
@@ -42,8 +44,7 @@ export class TableOrder {
     const value = (row: number): number => {
       if (this.column === "level") return flightLevelOf(frame, row) ?? Infinity * sign;
       if (this.column === "speed") return speedOf(frame, row);
-      if (this.column === "age") return ageOf(frame, row);
-      return frame.number[row];
+      return ageOf(frame, row);
     };
     return rows.sort((a, b) => sign * (value(a) - value(b)) || byNumber(a, b));
   }

@@ -22,9 +22,10 @@ export function exposeForTests(app: App): void {
     labels: () => app.map?.labels.placed.map((label) => ({ ...label })) ?? [],
     selected: () => app.selected,
     screenPos: (number: number) => app.map?.screenPosition(number) ?? null,
-    frameStats: () => ({ sequence: app.sequence, updates: app.timings.map((timing) => ({ ...timing })) }),
+    frameStats: () => ({ count: app.updates, updates: app.timings.map((timing) => ({ ...timing })) }),
     status: () => ({
       liveness: app.liveness,
+      silence: app.silence,
       sequence: app.sequence,
       count: app.trackCount,
       shown: app.rows.length,
