@@ -8,6 +8,7 @@ in step with that clock, and repeatably.
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections import deque
@@ -53,6 +54,7 @@ class Centre:
     on_picture: list[Callable[[Picture], None]] = field(default_factory=list)
     on_plots: list[Callable[[PlotBatch], None]] = field(default_factory=list)
     on_health: list[Callable[[list[SensorHealth]], None]] = field(default_factory=list)
+    pace: float = STEP  # s from one step to the next; the pictures do not depend on it
     plots: int = 0
     pictures: int = 0
 
@@ -104,7 +106,7 @@ class Centre:
                 else:
                     await loop.run_in_executor(worker, self.step)
                 self._log_status(began)
-                await self.clock.sleep_until(began + STEP)
+                await self.clock.sleep_until(began + self.pace)
         finally:
             self.feed.stop()
 
@@ -199,9 +201,9 @@ def _make_server(settings: CentreSettings, hub: DisplayHub) -> tuple[socket.sock
     try:
         # Bound here, so that a port in use is one clear line before anything starts.
         listening = socket.create_server((display.host, display.port))
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise BadInputError(
-            f"can't serve the page: {getattr(error, 'strerror', None) or error}",
+            f"can't serve the page: {os.strerror(error.errno) if error.errno else error}",
             f"{display.host}:{display.port}",
             "choose another port",
         ) from None
