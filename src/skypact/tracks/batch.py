@@ -1,4 +1,4 @@
-"""One plot batch through the tracker: screening, one sensor's look after the other, then the tracks that are due."""
+"""One plot batch through the tracker: screening, one look after the other, then the tracks that are due."""
 
 from math import isfinite, isnan
 
@@ -17,6 +17,7 @@ from skypact.tracks.measurement import (
     P_HEIGHT,
     P_RANGE,
     P_RANGE_RATE,
+    P_RECEIVED,
     P_SENSOR,
     P_TIME,
     S_PERIOD,
@@ -30,6 +31,7 @@ from skypact.tracks.state import Book, Looks, OpenPlots, Params, Tracks, Work
 from skypact.tracks.updating import process_look
 
 _LOOK_SPAN = 0.3  # of a period: plots of one sensor within it are of one look
+_AHEAD_MOST = 60.0  # s; a plot detected so long after it arrived has a wrong time
 _LATE_LOOKS = 3.0  # a plot older than its sensor's newest by so many periods is late
 _TEST = int(PlotFlag.TEST)
 _FILTERED, _MALFORMED, _LATE = int(Outcome.FILTERED), int(Outcome.MALFORMED), int(Outcome.LATE)
@@ -50,7 +52,8 @@ def screen_plot(
     if s < 0 or s >= len(sensors.real):
         return _MALFORMED, _UNKNOWN_SENSOR
     time = plots.real[p, P_TIME]
-    if not isfinite(time):
+    # A clock that runs far ahead would end every other sensor's tracks.
+    if not isfinite(time) or time > plots.real[p, P_RECEIVED] + _AHEAD_MOST:
         return _MALFORMED, _NO_TIME
     if without_tests and (plots.codes[p, P_FLAGS] & _TEST) != 0:
         return _FILTERED, _TEST_TARGET

@@ -17,7 +17,7 @@ _RATE_SPAN = 600.0  # m/s; false range rates are spread over so much
 def clutter_cell(east: float, north: float, reach: float) -> int:
     """The cell of a place (m, in the sensor's axes): rings of equal area, wedges of equal angle."""
     ring = min(int((east * east + north * north) / (reach * reach) * RINGS), RINGS - 1)
-    wedge = int(floor((atan2(east, north) + pi) / (2.0 * pi) * WEDGES))
+    wedge = floor((atan2(east, north) + pi) / (2.0 * pi) * WEDGES)
     return ring * WEDGES + min(max(wedge, 0), WEDGES - 1)
 
 

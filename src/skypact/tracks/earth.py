@@ -30,7 +30,7 @@ def make_frame(reference: Geodetic) -> Frame:
 
 @kernel
 def height_and_vertical(x: float, y: float, z: float, frame: Frame) -> tuple[float, float, float, float]:
-    """Height above the ellipsoid (m) of a point of the centre's frame, and the vertical there as a unit vector.
+    """Height above the ellipsoid (m) of a point of the centre's frame, and the unit vector up there.
 
     The foot of the perpendicular is taken where the line to the earth's centre meets the
     ellipsoid: wrong by less than 40 m along the ground at 12 km, so by less than 1 mm of height.
@@ -56,7 +56,7 @@ def height_and_vertical(x: float, y: float, z: float, frame: Frame) -> tuple[flo
 def point_seen(
     site: Floats1, axes: Floats2, slant: float, azimuth: float, elevation: float
 ) -> tuple[float, float, float]:
-    """The point, in the centre's frame (m), that a sensor sees at slant range (m), azimuth and elevation (rad).
+    """The point, in the centre's frame (m), seen at a slant range (m), azimuth and elevation (rad).
 
     Args:
         site: (3,) the sensor's position in the centre's frame, m.
@@ -74,7 +74,7 @@ def point_seen(
 def elevation_of_height(
     site: Floats1, axes: Floats2, slant: float, azimuth: float, height: float, frame: Frame
 ) -> float:
-    """The elevation (rad) under which a sensor sees a target of this height (m) at this slant range and azimuth.
+    """The elevation (rad) of a target of this height (m), seen at this slant range (m) and azimuth (rad).
 
     A sphere through the site starts it and two corrections on the ellipsoid finish it, within
     a centimetre. A height out of reach at this slant range gives the steepest elevation, +-85 degrees.
@@ -100,7 +100,7 @@ def elevation_of_height(
 
 @kernel
 def seen_from(site: Floats1, axes: Floats2, x: float, y: float, z: float) -> tuple[float, float, float]:
-    """Slant range (m), azimuth and elevation (rad) under which a sensor sees a point of the centre's frame."""
+    """Slant range (m), azimuth and elevation (rad) at which a sensor sees a point of the centre's frame."""
     dx, dy, dz = x - site[0], y - site[1], z - site[2]
     east = axes[0, 0] * dx + axes[0, 1] * dy + axes[0, 2] * dz
     north = axes[1, 0] * dx + axes[1, 1] * dy + axes[1, 2] * dz

@@ -180,7 +180,7 @@ def code_factor(ours: int, other: int, same: float, different: float) -> float:
 def codes_factor(
     squawk: int, address: int, callsign: int, other_squawk: int, other_address: int, other_callsign: int
 ) -> float:
-    """The same of squawk, address and callsign together: evidence, bounded, because codes repeat and change."""
+    """The same of squawk, address and callsign together: bounded, because codes repeat and change."""
     factor = code_factor(address, other_address, 200.0, 0.02)
     # Conspicuity codes are shared by many: 1000, 2000 and 7000 (octal) say nothing when they are the same.
     if not (squawk == other_squawk and (squawk == 512 or squawk == 1024 or squawk == 3584 or squawk == 0)):
@@ -194,7 +194,7 @@ def codes_factor(
 def lay_for_track(
     plots: Plots, p: int, t: int, sensors: Sensors, frame: Frame, tracks: Tracks, work: Work
 ) -> None:
-    """Lay the rows of a plot that lacks height or range with those of a track, in the last place of `work.rows`."""
+    """Lay the rows of a plot that lacks height or range with a track's, in the last place of `work.rows`."""
     s = plots.codes[p, P_SENSOR]
     whole = tracks.whole[t]
     height, ux, uy, uz = height_and_vertical(whole[0], whole[1], whole[2], frame)

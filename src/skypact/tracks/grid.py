@@ -13,8 +13,8 @@ _STRIDE = 1 << 21
 @kernel
 def cell_of(x: float, y: float, size: float) -> int:
     """The cell of a place of the centre's frame (m), for square cells of `size` m."""
-    column = min(max(int(floor(x / size)), 1 - _OFFSET), _OFFSET - 2) + _OFFSET
-    row = min(max(int(floor(y / size)), 1 - _OFFSET), _OFFSET - 2) + _OFFSET
+    column = min(max(floor(x / size), 1 - _OFFSET), _OFFSET - 2) + _OFFSET
+    row = min(max(floor(y / size), 1 - _OFFSET), _OFFSET - 2) + _OFFSET
     return column * _STRIDE + row
 
 

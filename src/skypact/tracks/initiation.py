@@ -84,10 +84,9 @@ from skypact.tracks.state import (
     Work,
 )
 
-_WAIT_LOOKS = 2.3  # a plot waits for a partner for so many looks of its sensor
+WAIT_LOOKS = 2.3  # a plot waits for a partner for so many looks of its sensor
 _CLIMB_SIGMA = 25.0  # m/s, of a new target's vertical speed
 _GATE = 20.0  # squared distance between partners, three dimensions
-_LEAST_EXISTENCE = 0.01  # of a track worth starting
 _RING_ELEVATION = 0.342  # sine of 20 degrees: above it, a plot without height is a ring
 
 
@@ -166,7 +165,7 @@ def open_plot(
 def partner_density(
     opened: OpenPlots, o: int, other: int, sensors: Sensors, frame: Frame, params: Params, work: Work
 ) -> float:
-    """Density (1/m³) of open plot `other` where the target of the waiting plot `o` may be by then; 0 outside."""
+    """Density (1/m³) at open plot `other` of where the target of the waiting plot `o` may be; 0 outside."""
     s = opened.ints[o, O_SENSOR]
     elapsed = opened.real[other, O_TIME] - opened.real[o, O_TIME]
     place = opened.place[o]
@@ -248,7 +247,7 @@ def find_partner(
                     z = opened.ints[other, O_SENSOR]
                     elapsed = opened.real[o, O_TIME] - opened.real[other, O_TIME]
                     is_same_look = z == s and abs(elapsed) < 0.6 * sensors.real[s, S_PERIOD]
-                    if not is_same_look and abs(elapsed) < _WAIT_LOOKS * sensors.real[z, S_PERIOD]:
+                    if not is_same_look and abs(elapsed) < WAIT_LOOKS * sensors.real[z, S_PERIOD]:
                         density = partner_density(opened, other, o, sensors, frame, params, work)
                         odds = density * opened.real[other, O_ODDS]
                         if odds > best_odds:

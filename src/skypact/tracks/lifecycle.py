@@ -7,6 +7,7 @@ from skypact.tracks.books import drop_track, expire_open_plots
 from skypact.tracks.clutter import look_probability
 from skypact.tracks.earth import Frame, seen_from
 from skypact.tracks.gating import move_cell
+from skypact.tracks.initiation import WAIT_LOOKS
 from skypact.tracks.measurement import S_ASKS, S_DETECTION, S_HAS_SITE, S_PERIOD, S_REACH, Sensors
 from skypact.tracks.state import (
     ACTIVE,
@@ -37,7 +38,6 @@ _CHECK_PERIOD = 0.5  # s between two checks of a track
 _PASS_MARGIN = 1.12  # a pass is missed when so many periods have gone by since the last one
 _SILENT_LOOKS = 2.5  # a sensor that sent nothing for so many periods sees nothing
 _SILENT_LEAST = 3.0  # s, and for at least so long
-_WAIT_LOOKS = 2.3  # an open plot waits for a partner for so many looks of its sensor
 
 
 @inner_kernel
@@ -142,4 +142,4 @@ def check_tracks(
                 continue  # another track has taken its place in the list
         place += 1
     for s in range(len(sensors.real)):
-        expire_open_plots(opened, s, looks, sensors, book, _WAIT_LOOKS * sensors.real[s, S_PERIOD])
+        expire_open_plots(opened, s, looks, sensors, book, WAIT_LOOKS * sensors.real[s, S_PERIOD])

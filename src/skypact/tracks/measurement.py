@@ -47,8 +47,12 @@ S_REALS = 12
 # Columns of `Plots.real`: as in `plots.model.PlotBatch`.
 P_TIME, P_RANGE, P_AZIMUTH, P_ELEVATION, P_RANGE_RATE, P_ALTITUDE, P_HEIGHT = 0, 1, 2, 3, 4, 5, 6
 P_LATITUDE, P_LONGITUDE, P_SIGMA_RANGE, P_SIGMA_AZIMUTH, P_SIGMA_ELEVATION = 7, 8, 9, 10, 11
-P_SIGMA_RANGE_RATE, P_SIGMA_ALTITUDE, P_SIGMA_POSITION = 12, 13, 14
-PLOT_REALS = ["time", "range", "azimuth", "elevation", "range_rate", "altitude", "height", "latitude", "longitude", "sigma_range", "sigma_azimuth", "sigma_elevation", "sigma_range_rate", "sigma_altitude", "sigma_position"]  # fmt: skip
+P_SIGMA_RANGE_RATE, P_SIGMA_ALTITUDE, P_SIGMA_POSITION, P_RECEIVED = 12, 13, 14, 15
+PLOT_REALS = (
+    *("time", "range", "azimuth", "elevation", "range_rate", "altitude", "height"),
+    *("latitude", "longitude", "sigma_range", "sigma_azimuth", "sigma_elevation"),
+    *("sigma_range_rate", "sigma_altitude", "sigma_position", "received"),
+)
 # Columns of `Plots.codes`.
 P_SENSOR, P_SQUAWK, P_ADDRESS, P_CALLSIGN, P_FLAGS = 0, 1, 2, 3, 4
 PLOT_CODES = ("sensor", "squawk", "address", "callsign", "flags")
@@ -65,7 +69,7 @@ class Sensors(NamedTuple):
 class Plots(NamedTuple):
     """A plot batch as kernels read it."""
 
-    real: Floats2  # (P, 15)
+    real: Floats2  # (P, 16)
     codes: Ints2  # (P, 5)
 
 

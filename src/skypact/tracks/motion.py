@@ -114,7 +114,7 @@ def mix_models(
 def _turn_matrices(
     rate: float, elapsed: float, up: Floats1, move: MutableFloats2, turn: MutableFloats2
 ) -> None:
-    """Velocity to displacement (`move`) and to later velocity (`turn`) in a turn about `up`, Rodrigues' formula."""
+    """Velocity to displacement (`move`) and to later velocity (`turn`) in a turn about `up` (Rodrigues)."""
     angle = rate * elapsed
     if abs(angle) < 1e-6:
         cosine, sine, sine_time, versine_time = 1.0, angle, elapsed, 0.5 * angle * elapsed
@@ -126,6 +126,7 @@ def _turn_matrices(
             vertical = up[i] * up[j]
             turn[i, j] = (1.0 - cosine) * vertical
             move[i, j] = (elapsed - sine_time) * vertical
+    for i in range(3):
         turn[i, i] += cosine
         move[i, i] += sine_time
         # The cross product with the vertical, as a matrix.
@@ -145,7 +146,7 @@ def _apply_move(
     moved: MutableFloats2,
     crossed: MutableFloats2,
 ) -> None:
-    """State and covariance after a linear move of the velocity, in place; the last two are room to work in."""
+    """State and covariance after a linear move of the velocity, in place; the last two are work room."""
     vx, vy, vz = mean[3], mean[4], mean[5]
     for i in range(3):
         mean[i] += move[i, 0] * vx + move[i, 1] * vy + move[i, 2] * vz

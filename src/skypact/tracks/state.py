@@ -301,7 +301,7 @@ def make_work(plots: int, pairs: int, slots: int, models: int) -> Work:
 
 
 def grow_tracks(old: Tracks, slots: int, free: int) -> Tracks:
-    """More slots with the content of the `old` ones, of which the last `free` entries of the list are free."""
+    """More slots with the content of the `old` ones, whose free list has `free` entries."""
     new = make_tracks(slots, old.mean.shape[1], old.passes.shape[1])
     before = len(old.real)
     new.mean[:before], new.cov[:before], new.weight[:before] = old.mean, old.cov, old.weight
