@@ -1,0 +1,379 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skypact.core.geodesy import enu_from_geodetic, enu_rotation
+from skypact.plots.batches import batch_starts
+from skypact.plots.model import COLUMNS, Outcome, PlotBatch, PlotFlag, join_plots, make_plots
+from skypact.sensors.model import ReferencePoint, Sensor, SensorTable, make_sensor_table
+from skypact.tracks.identifiers import make_uids
+from skypact.tracks.model import PICTURE_COLUMNS, OutcomeReason
+from skypact.tracks.settings import TrackerSettings
+from skypact.tracks.tracker import Tracker
+
+START = 1_700_000_000.0
+DEGREE_OF_LATITUDE = 111_200.0  # m
+
+
+def radars(count=1, period=4.0, **more):
+    """Radars in a row from west to east, 40 km apart, over open sea."""
+    sensors = [
+        Sensor(
+            name=f"R{n}",
+            kind="radar",
+            latitude_deg=45.0,
+            longitude_deg=-35.0 + 0.5 * (n % 10),
+            height_m=30.0,
+            rotation_period_s=period,
+            range_max_km=250.0,
+            clutter_per_scan=5.0,
+            **more,
+        )
+        for n in range(count)
+    ]
+    return make_sensor_table(sensors, ReferencePoint(latitude_deg=45.0, longitude_deg=-35.0))
+
+
+def look_at(table: SensorTable, sensor: int, latitude, longitude, height, time, rng, **columns) -> PlotBatch:
+    """One plot of each place (degrees, m), with the noise that the sensor table tells."""
+    reference = tuple(table.reference)
+    count = len(latitude)
+    place = enu_from_geodetic(np.radians(latitude), np.radians(longitude), height, reference)
+    where = table.latitude[sensor : sensor + 1], table.longitude[sensor : sensor + 1]
+    site = enu_from_geodetic(*where, table.height[sensor : sensor + 1], reference)
+    axes = enu_rotation(where[0][0], where[1][0]) @ enu_rotation(*reference[:2]).T
+    east, north, up = ((place - site) @ axes.T).T
+    sigma_range, sigma_azimuth = table.sigma_range[sensor], table.sigma_azimuth[sensor]
+    given = {
+        "sensor": sensor,
+        "time": time,
+        "received": np.max(time) + 0.1,
+        "range": np.sqrt(east**2 + north**2 + up**2) + sigma_range * rng.standard_normal(count),
+        "azimuth": (np.arctan2(east, north) + sigma_azimuth * rng.standard_normal(count)) % (2 * np.pi),
+        "altitude": np.round(height / 30.48) * 30.48,
+        "sigma_range": sigma_range,
+        "sigma_azimuth": sigma_azimuth,
+        "sigma_altitude": 10.0,
+    }
+    return make_plots(count, **(given | columns))
+
+
+def flights(table: SensorTable, seconds=120, targets=6, seed=1, end=None, clutter=0, **columns) -> PlotBatch:
+    """Straight flights of `targets` aircraft 20 km apart, seen by all sensors, each once a period."""
+    rng = np.random.default_rng(seed)
+    batches = []
+    for sensor in range(len(table)):
+        period = table.rotation_period[sensor]
+        for turn in range(int(seconds / period)):
+            after = turn * period + 0.31 * sensor
+            if end is not None and after > end:
+                continue
+            latitude, longitude = places(after, targets)
+            batches.append(
+                look_at(table, sensor, latitude, longitude, heights(targets), START + after, rng, **columns)
+            )
+    if clutter:
+        batches.append(false_plots(table, seconds, clutter, rng))
+    plots = join_plots(batches)
+    return plots.take(np.argsort(plots.received, kind="stable"))
+
+
+def false_plots(table, seconds, per_look, rng):
+    batches = []
+    for sensor in range(len(table)):
+        count = int(per_look * seconds / table.rotation_period[sensor])
+        time = START + rng.uniform(0.0, seconds, count)
+        batches.append(
+            make_plots(
+                count,
+                sensor=sensor,
+                time=time,
+                received=time + 0.1,
+                range=250e3 * np.sqrt(rng.random(count)),
+                azimuth=rng.uniform(0.0, 2 * np.pi, count),
+                altitude=rng.uniform(0.0, 12e3, count),
+                sigma_range=70.0,
+                sigma_azimuth=0.0014,
+                sigma_altitude=10.0,
+            )
+        )
+    return join_plots(batches)
+
+
+def places(after, targets):
+    latitude = 45.3 + 0.18 * np.arange(targets) + 150.0 * after / DEGREE_OF_LATITUDE
+    longitude = -35.5 + 0.2 * np.arange(targets) % 1.0 + 150.0 * after / DEGREE_OF_LATITUDE
+    return latitude, longitude
+
+
+def heights(targets):
+    return 4_000.0 + 900.0 * np.arange(targets)
+
+
+def track(tracker: Tracker, plots: PlotBatch) -> None:
+    starts = batch_starts(plots.received)
+    for start, end in zip(starts, np.append(starts, len(plots))[1:], strict=True):
+        tracker.process(plots.take(slice(start, end)))
+
+
+def errors(picture, time, targets):
+    """(targets,) distance to the nearest track, m."""
+    latitude, longitude = places(time - START, targets)
+    north = (np.degrees(picture.latitude)[None] - latitude[:, None]) * DEGREE_OF_LATITUDE
+    east = (np.degrees(picture.longitude)[None] - longitude[:, None]) * DEGREE_OF_LATITUDE * 0.707
+    return np.hypot(north, east).min(axis=1)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_every_aircraft_gets_one_track_near_it(count):
+    table = radars(count)
+    tracker = Tracker(table)
+    track(tracker, flights(table))
+    picture = tracker.picture(START + 121.0)
+    assert len(picture) == 6
+    assert (errors(picture, START + 121.0, 6) < 500.0).all()
+    assert np.abs(np.sort(picture.height) - heights(6)).max() < 100.0
+    assert np.abs(np.hypot(*picture.velocity[:, :2].T) - 184.0).max() < 30.0
+    assert_array_equal(picture.number, np.sort(picture.number))
+    assert (picture.sensors == 2**count - 1).all()
+
+
+def test_clutter_starts_no_tracks():
+    table = radars(3)
+    tracker = Tracker(table)
+    track(tracker, flights(table, clutter=50))
+    picture = tracker.picture(START + 121.0)
+    assert 6 <= len(picture) <= 7
+    assert (errors(picture, START + 121.0, 6) < 600.0).all()
+
+
+def test_a_track_whose_target_is_gone_coasts_then_hides_then_ends():
+    table = radars(3)
+    tracker = Tracker(table)
+    gone, alive = flights(table, targets=1, end=60.0), flights(table, targets=6)
+    far = alive.take(np.isin(np.round(alive.altitude / 30.48), np.round(heights(6)[3:] / 30.48)))
+    plots = join_plots([gone, far])
+    plots = plots.take(np.argsort(plots.received, kind="stable"))
+    early = plots.received < START + 62.0
+    track(tracker, plots.take(early))
+    before = tracker.picture(START + 62.0)
+    track(tracker, plots.take(~early))
+    after = tracker.picture(START + 120.0)
+    assert errors(before, START + 62.0, 1) < 500.0
+    assert len(before) == 4 and len(after) == 3
+    assert tracker.tracks_alive == 3
+
+
+def test_the_same_plots_give_the_same_picture_to_the_bit():
+    table = radars(3)
+    plots = flights(table, clutter=30)
+    pictures = []
+    for _ in range(2):
+        tracker = Tracker(table)
+        track(tracker, plots)
+        pictures.append(tracker.picture(START + 121.0))
+    for name in PICTURE_COLUMNS:
+        assert getattr(pictures[0], name).tobytes() == getattr(pictures[1], name).tobytes()
+
+
+def test_a_picture_changes_nothing():
+    table = radars(2)
+    plots = flights(table)
+    quiet, asked = Tracker(table), Tracker(table)
+    starts = batch_starts(plots.received)
+    for start, end in zip(starts, np.append(starts, len(plots))[1:], strict=True):
+        quiet.process(plots.take(slice(start, end)))
+        asked.process(plots.take(slice(start, end)))
+        asked.picture(plots.received[end - 1])
+    assert_array_equal(quiet.picture(START + 130.0).position, asked.picture(START + 130.0).position)
+
+
+def test_every_plot_has_at_most_one_outcome_and_updates_name_a_track_that_was_shown():
+    table = radars(2)
+    plots = flights(table, clutter=30)
+    tracker = Tracker(table)
+    settled, uids = [], set()
+    starts = batch_starts(plots.received)
+    for start, end in zip(starts, np.append(starts, len(plots))[1:], strict=True):
+        tracker.process(plots.take(slice(start, end)))
+        settled.append(tracker.take_outcomes())
+        uids.update(u.tobytes() for u in tracker.picture(plots.received[end - 1]).uid)
+    index = np.concatenate([outcomes.plot for outcomes in settled])
+    assert len(np.unique(index)) == len(index)
+    assert index.min() >= 0 and index.max() < len(plots) == tracker.plots_processed
+    assert len(index) > 0.9 * len(plots)
+    fed = [
+        uid.tobytes()
+        for outcomes in settled
+        for uid, outcome in zip(outcomes.uid, outcomes.outcome, strict=True)
+        if outcome in (Outcome.UPDATED, Outcome.STARTED)
+    ]
+    assert len(fed) > 300 and set(fed) <= uids
+    clutter = np.concatenate([o.plot[o.outcome == Outcome.CLUTTER] for o in settled])
+    false = np.flatnonzero(~np.isin(plots.altitude, np.round(heights(6) / 30.48) * 30.48))
+    assert len(np.intersect1d(clutter, false)) > 0.9 * len(clutter)
+
+
+def test_an_empty_batch_is_nothing():
+    tracker = Tracker(radars())
+    tracker.process(make_plots(0))
+    assert tracker.plots_processed == 0
+    assert len(tracker.picture(START)) == 0
+    assert len(tracker.take_outcomes().plot) == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "outcome", "reason"),
+    [
+        ({"sensor": 9}, Outcome.MALFORMED, OutcomeReason.UNKNOWN_SENSOR),
+        ({"sensor": -1}, Outcome.MALFORMED, OutcomeReason.UNKNOWN_SENSOR),
+        ({"time": np.nan}, Outcome.MALFORMED, OutcomeReason.NO_TIME),
+        ({"time": np.inf}, Outcome.MALFORMED, OutcomeReason.NO_TIME),
+        ({"time": START + 1e6}, Outcome.MALFORMED, OutcomeReason.NO_TIME),
+        ({"range": np.nan, "azimuth": np.nan}, Outcome.MALFORMED, OutcomeReason.NO_POSITION),
+        ({"range": 1e7}, Outcome.MALFORMED, OutcomeReason.OUT_OF_RANGE),
+        ({"range": -5.0}, Outcome.MALFORMED, OutcomeReason.OUT_OF_RANGE),
+        ({"range": np.inf}, Outcome.MALFORMED, OutcomeReason.OUT_OF_RANGE),
+        ({"azimuth": np.inf}, Outcome.MALFORMED, OutcomeReason.OUT_OF_RANGE),
+        ({"altitude": 1e9}, Outcome.MALFORMED, OutcomeReason.OUT_OF_RANGE),
+        ({"elevation": 4.0}, Outcome.MALFORMED, OutcomeReason.OUT_OF_RANGE),
+        ({"flags": int(PlotFlag.TEST)}, Outcome.FILTERED, OutcomeReason.TEST_TARGET),
+        ({"altitude": np.nan, "range": 3e3}, Outcome.CLUTTER, OutcomeReason.HEIGHT_NEEDED),
+        ({"time": START - 100.0}, Outcome.LATE, OutcomeReason.OLDER_THAN_SENSOR),
+    ],
+)
+def test_a_plot_of_no_use_is_refused_with_its_reason_and_harms_nothing(columns, outcome, reason):
+    table = radars()
+    good = flights(table)
+    tracker, alone = Tracker(table), Tracker(table)
+    track(alone, good)
+    half = len(good) // 2
+    track(tracker, good.take(slice(0, half)))
+    tracker.take_outcomes()
+    bad = good.take(slice(half - 1, half))
+    bad = replace(bad, **{name: np.full_like(getattr(bad, name), value) for name, value in columns.items()})
+    tracker.process(bad)
+    outcomes = tracker.take_outcomes()
+    row = np.flatnonzero(outcomes.plot == half)
+    assert [Outcome(o) for o in outcomes.outcome[row]] == [outcome]
+    assert [OutcomeReason(r) for r in outcomes.reason[row]] == [reason]
+    track(tracker, good.take(slice(half, len(good))))
+    assert_array_equal(tracker.picture(START + 121.0).position, alone.picture(START + 121.0).position)
+
+
+def test_random_garbage_neither_crashes_nor_loses_a_plot_nor_breaks_good_tracks():
+    table = radars(2)
+    rng = np.random.default_rng(11)
+    good = flights(table)
+    junk = good.take(rng.integers(0, len(good), 400))
+    columns = {name: getattr(junk, name).copy() for name in COLUMNS}
+    for name in COLUMNS:
+        if name not in ("received", "sensor", "squawk", "address", "callsign", "flags"):
+            rows = rng.random(len(junk)) < 0.3
+            columns[name][rows] = rng.choice([np.nan, np.inf, -np.inf, 0.0, -1e300, 1e300], rows.sum())
+    plots = join_plots([good, PlotBatch(**columns)])
+    plots = plots.take(np.argsort(plots.received, kind="stable"))
+    tracker = Tracker(table)
+    track(tracker, plots)
+    picture = tracker.picture(START + 121.0)
+    assert (errors(picture, START + 121.0, 6) < 1_500.0).all()
+    assert np.isfinite(picture.position).all() and np.isfinite(picture.covariance).all()
+    outcomes = tracker.take_outcomes()
+    assert len(np.unique(outcomes.plot)) == len(outcomes.plot)
+
+
+def test_seventy_sensors_each_have_their_bit():
+    table = radars(70, period=10.0)
+    tracker = Tracker(table)
+    track(tracker, flights(table, seconds=30, targets=2))
+    picture = tracker.picture(START + 40.0)
+    assert picture.sensors.shape == (2, 2)
+    assert (picture.sensors[:, 0] == 2**64 - 1).all() and (picture.sensors[:, 1] == 2**6 - 1).all()
+
+
+def test_more_targets_than_there_is_room_for_are_counted():
+    table = radars()
+    tracker = Tracker(table, TrackerSettings(slots_initial=4, slots_limit=4))
+    track(tracker, flights(table, targets=8))
+    assert len(tracker.picture(START + 121.0)) == 4
+    assert tracker.overflows["tracks"] > 0
+
+
+def test_room_grows_with_the_targets():
+    table = radars()
+    tracker = Tracker(table, TrackerSettings(slots_initial=2))
+    track(tracker, flights(table, targets=8))
+    assert len(tracker.picture(START + 121.0)) == 8
+    assert sum(tracker.overflows.values()) == 0
+
+
+def test_a_plot_two_seconds_late_still_updates_its_track():
+    table = radars(2)
+    plots = flights(table)
+    delayed = replace(plots, received=np.where(plots.sensor == 1, plots.received + 2.0, plots.received))
+    delayed = delayed.take(np.argsort(delayed.received, kind="stable"))
+    tracker = Tracker(table)
+    track(tracker, delayed)
+    picture = tracker.picture(START + 122.0)
+    assert len(picture) == 6
+    assert (errors(picture, START + 122.0, 6) < 500.0).all()
+    assert (picture.sensors == 3).all()
+
+
+def test_ready_positions_are_plots_too():
+    table = make_sensor_table(
+        [Sensor(name="ADSB", kind="adsb")], ReferencePoint(latitude_deg=45.0, longitude_deg=-35.0)
+    )
+    batches = []
+    for second in range(30):
+        latitude, longitude = places(second, 3)
+        time = START + second
+        batches.append(
+            make_plots(
+                3,
+                sensor=0,
+                time=time,
+                received=time + 0.2,
+                latitude=np.radians(latitude),
+                longitude=np.radians(longitude),
+                height=heights(3),
+                sigma_position=20.0,
+                sigma_altitude=15.0,
+                address=[0xF00001, 0xF00002, 0xF00003],
+            )
+        )
+    tracker = Tracker(table)
+    track(tracker, join_plots(batches))
+    picture = tracker.picture(START + 30.0)
+    assert len(picture) == 3
+    assert (errors(picture, START + 30.0, 3) < 60.0).all()
+    assert sorted(picture.address.tolist()) == [0xF00001, 0xF00002, 0xF00003]
+
+
+def test_two_aircraft_with_the_same_address_are_two_tracks():
+    table = radars(2)
+    tracker = Tracker(table)
+    track(tracker, flights(table, targets=2, address=0xF00001, squawk=0o1234))
+    picture = tracker.picture(START + 121.0)
+    assert len(picture) == 2
+    assert (errors(picture, START + 121.0, 2) < 500.0).all()
+    assert picture.address.tolist() == [0xF00001] * 2 and picture.squawk.tolist() == [0o1234] * 2
+
+
+def test_plots_without_height_are_tracked_from_two_slant_ranges():
+    table = radars(3)
+    tracker = Tracker(table)
+    track(tracker, flights(table, altitude=np.nan))
+    picture = tracker.picture(START + 121.0)
+    assert len(picture) == 6
+    assert (errors(picture, START + 121.0, 6) < 1_500.0).all()
+    assert np.isnan(picture.altitude).all()
+
+
+def test_identifiers_differ_between_serials_and_between_centres():
+    serials = np.arange(5_000)
+    uids = np.concatenate([make_uids(serials, seed) for seed in (1, 2)])
+    assert len(np.unique(uids, axis=0)) == 10_000
+    assert_array_equal(make_uids(np.array([-1]), 1), np.zeros((1, 2), np.uint64))
