@@ -2,12 +2,15 @@
 
 from math import isfinite, isnan
 
+import numpy as np
+
 from skypact.core.arrays import Int32s1
 from skypact.core.jit import inner_kernel, kernel
 from skypact.plots.model import Outcome, PlotFlag
 from skypact.tracks.books import settle
 from skypact.tracks.clutter import start_clutter
 from skypact.tracks.earth import Frame
+from skypact.tracks.gating import gather_pairs
 from skypact.tracks.lifecycle import check_tracks
 from skypact.tracks.measurement import (
     P_ALTITUDE,
@@ -28,7 +31,7 @@ from skypact.tracks.measurement import (
 from skypact.tracks.model import OutcomeReason
 from skypact.tracks.motion import Motion
 from skypact.tracks.state import Book, Looks, OpenPlots, Params, Tracks, Work
-from skypact.tracks.updating import process_look
+from skypact.tracks.updating import confirm_sure_tracks, settle_plot, share_plots, update_track
 
 _LOOK_SPAN = 0.3  # of a period: plots of one sensor within it are of one look
 _AHEAD_MOST = 60.0  # s; a plot detected so long after it arrived has a wrong time
@@ -121,25 +124,20 @@ def process_batch(
                 break
             last += 1
         newest = plots.real[work.kept[last - 1], P_TIME]
-        if looks.latest[s] < 0.0:
+        if looks.latest[s] == -np.inf:
             start_clutter(looks, s, newest)
         looks.latest[s] = max(looks.latest[s], newest)
         looks.now[0] = max(looks.now[0], newest)
-        process_look(
-            plots,
-            work.kept,
-            first,
-            last,
-            base,
-            sensors,
-            frame,
-            motion,
-            params,
-            tracks,
-            opened,
-            looks,
-            book,
-            work,
+        # All of one look of one sensor: a track has at most one of these plots, a plot one track.
+        pairs, touched = gather_pairs(
+            plots, work.kept, first, last, sensors, frame, motion, params, tracks, looks, book, work
         )
+        share_plots(work.kept, pairs, work)
+        for place in range(touched):
+            update_track(plots, work.kept, place, s, sensors, frame, params, tracks, looks, book, work)
+        for i in range(first, last):
+            p = work.kept[i]
+            settle_plot(plots, p, base + p, sensors, frame, motion, params, tracks, opened, looks, book, work)
+        confirm_sure_tracks(touched, sensors, params, tracks, opened, looks, book, work)
         first = last
     check_tracks(sensors, frame, params, tracks, opened, looks, book)

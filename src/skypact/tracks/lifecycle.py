@@ -2,6 +2,8 @@
 
 from math import exp
 
+import numpy as np
+
 from skypact.core.jit import inner_kernel
 from skypact.tracks.books import drop_track, expire_open_plots
 from skypact.tracks.clutter import look_probability
@@ -67,7 +69,7 @@ def check_track(
         if newest < now - max(_SILENT_LOOKS * period, _SILENT_LEAST):
             tracks.passes[t, s, T_SEEN] = max(tracks.passes[t, s, T_SEEN], newest)
             continue
-        never = tracks.passes[t, s, T_HIT] < 0.0
+        never = tracks.passes[t, s, T_HIT] == -np.inf
         if sensors.real[s, S_HAS_SITE] == 0.0:
             if never or tracks.missed[t, s, T_BLIND] > 5:
                 continue

@@ -9,7 +9,7 @@ from skypact.tracks.association import pair_beliefs
 from skypact.tracks.books import confirm_track, release_open_plot, settle, take_number
 from skypact.tracks.earth import Frame
 from skypact.tracks.filtering import blend_banks, copy_bank, update_models
-from skypact.tracks.gating import gather_pairs, lay_for_track, refresh_track
+from skypact.tracks.gating import lay_for_track, refresh_track
 from skypact.tracks.initiation import find_partner, open_plot, start_track
 from skypact.tracks.measurement import (
     COMPLETE,
@@ -297,15 +297,31 @@ def settle_plot(
 
 
 @inner_kernel
-def process_look(
-    plots: Plots,
-    order: Int32s1,
-    first: int,
-    last: int,
-    base: int,
+def share_plots(order: Int32s1, pairs: int, work: Work) -> None:
+    """Give each pair its probability, and each plot its likeliest pair and the probability of any."""
+    if pairs == 0:
+        return
+    pair_beliefs(
+        work.pair_track,
+        work.pair_plot,
+        work.odds,
+        pairs,
+        work.touched_sum,
+        work.plot_sum,
+        work.message,
+        work.belief,
+    )
+    for q in range(pairs):
+        p = order[work.pair_plot[q]]
+        work.real[p, W_CLAIMED] += work.belief[q]
+        if work.ints[p, W_BEST_PAIR] < 0 or work.belief[q] > work.belief[work.ints[p, W_BEST_PAIR]]:
+            work.ints[p, W_BEST_PAIR] = q
+
+
+@inner_kernel
+def confirm_sure_tracks(
+    touched: int,
     sensors: Sensors,
-    frame: Frame,
-    motion: Motion,
     params: Params,
     tracks: Tracks,
     opened: OpenPlots,
@@ -313,35 +329,7 @@ def process_look(
     book: Book,
     work: Work,
 ) -> None:
-    """Take in the plots `order[first:last]`, all of one look of one sensor, in order of time.
-
-    `base` is the place of the batch's first plot in the order in which the tracker was given them.
-    """
-    pairs, touched = gather_pairs(
-        plots, order, first, last, sensors, frame, motion, params, tracks, looks, book, work
-    )
-    if pairs > 0:
-        pair_beliefs(
-            work.pair_track,
-            work.pair_plot,
-            work.odds,
-            pairs,
-            work.touched_sum,
-            work.plot_sum,
-            work.message,
-            work.belief,
-        )
-    for q in range(pairs):
-        p = order[work.pair_plot[q]]
-        work.real[p, W_CLAIMED] += work.belief[q]
-        if work.ints[p, W_BEST_PAIR] < 0 or work.belief[q] > work.belief[work.ints[p, W_BEST_PAIR]]:
-            work.ints[p, W_BEST_PAIR] = q
-    s = plots.codes[order[first], P_SENSOR]
-    for place in range(touched):
-        update_track(plots, order, place, s, sensors, frame, params, tracks, looks, book, work)
-    for i in range(first, last):
-        p = order[i]
-        settle_plot(plots, p, base + p, sensors, frame, motion, params, tracks, opened, looks, book, work)
+    """Confirm those of the touched tracks that have become sure, and end their being touched."""
     for place in range(touched):
         t = work.touched[0, place]
         work.local[t] = -1
