@@ -160,9 +160,7 @@ def replay(
 
 @app.command(epilog="Example: skypact decode radar.pcap tracks.ff --summary --json")
 def decode(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="ASTERIX recordings of any framing.")
-    ],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="ASTERIX recordings of any framing.")],
     summary: Annotated[
         bool, typer.Option("--summary", help="Counts and errors; the default without --lines.")
     ] = False,

@@ -181,10 +181,10 @@ def codes_factor(
     squawk: int, address: int, callsign: int, other_squawk: int, other_address: int, other_callsign: int
 ) -> float:
     """The same of squawk, address and callsign together: bounded, because codes repeat and change."""
-    factor = code_factor(address, other_address, 200.0, 0.02)
+    factor = code_factor(address, other_address, 200.0, 0.005)
     # Conspicuity codes are shared by many: 1000, 2000 and 7000 (octal) say nothing when they are the same.
     if not (squawk == other_squawk and (squawk == 512 or squawk == 1024 or squawk == 3584 or squawk == 0)):
-        factor *= code_factor(squawk, other_squawk, 20.0, 0.1)
+        factor *= code_factor(squawk, other_squawk, 50.0, 0.01)
     if callsign != 0 and other_callsign != 0:
         factor *= 20.0 if callsign == other_callsign else 0.1
     return factor
