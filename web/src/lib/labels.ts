@@ -40,7 +40,7 @@ const GAP = 2; // pixels kept free between labels
 const CELL = 64; // pixels of the search grid
 const FINE = 4; // pixels of the cells in which symbols are counted
 const COVER_REACH = 4; // pixels around a label within which it covers a symbol
-const COVERED_ON_STAYING = 1; // other symbols that an ordinary label may cover so as not to move
+const COVERED_ON_STAYING = 2; // other symbols that an ordinary label may cover so as not to move
 const TRIED_MOST = 3000; // labels tried; beyond it the screen has long been full
 const MEMORY = 60_000; // ms for which a hidden label's slot is remembered
 
@@ -208,26 +208,30 @@ export class LabelPlacer {
   ): PlacedLabel | null {
     const must = request.priority >= MUST_SHOW;
     const slots = must ? SLOTS * RINGS.length : SLOTS;
-    for (const isShort of request.shortHeight > 0 ? [false, true] : [false]) {
-      const label = (slot: number, box: Box): PlacedLabel => ({
-        ...box,
-        id: request.id,
-        slot,
-        isShort,
-        x: request.x,
-        y: request.y,
-      });
-      if (keptSlot >= 0 && keptSlot < slots) {
+    const forms = request.shortHeight > 0 ? [false, true] : [false];
+    const label = (slot: number, isShort: boolean, box: Box): PlacedLabel => ({
+      ...box,
+      id: request.id,
+      slot,
+      isShort,
+      x: request.x,
+      y: request.y,
+    });
+    // Rather shorter in its old slot than whole in another: a label that jumps costs the eye more.
+    if (keptSlot >= 0 && keptSlot < slots) {
+      for (const isShort of forms) {
         const box = boxInSlot(request, keptSlot, isShort);
-        if (covered(box) <= COVERED_ON_STAYING && isFree(box)) return label(keptSlot, box);
+        if (covered(box) <= COVERED_ON_STAYING && isFree(box)) return label(keptSlot, isShort, box);
       }
+    }
+    for (const isShort of forms) {
       let best: PlacedLabel | null = null;
       let bestCost = must ? Infinity : 1;
       for (let slot = 0; slot < slots && bestCost > 0; slot++) {
         const box = boxInSlot(request, slot, isShort);
         const cost = covered(box) + Math.floor(slot / SLOTS);
         if (cost < bestCost && isFree(box)) {
-          best = label(slot, box);
+          best = label(slot, isShort, box);
           bestCost = cost;
         }
       }
