@@ -22,6 +22,7 @@ import uvicorn
 from skypact.centre.ages import SourceAges
 from skypact.centre.certificates import find_or_make_certificate, is_loopback
 from skypact.centre.ingest import DatagramFeed, Ingest, warm_up
+from skypact.centre.outcomes import OutcomeCounter
 from skypact.centre.output import PictureSender
 from skypact.centre.pipeline import Pipeline
 from skypact.centre.settings import CentreSettings, DisplaySettings
@@ -65,6 +66,7 @@ class Centre:
         self.tracker = Tracker(self.settings.sensors, self.settings.tracker)
         self.pipeline = Pipeline(self.tracker, self.settings.period)
         self.ages = SourceAges(self.settings.sensors)
+        self.outcomes = OutcomeCounter(len(self.settings.sensors))
         self._next_health = -float("inf")
         self._next_status = now + STATUS_PERIOD
         self._losses: dict[str, int] = {}
@@ -76,12 +78,15 @@ class Centre:
         if len(plots):
             self.plots += len(plots)
             self.ages.note_plots(plots)
+            self.outcomes.add(plots.sensor)
             for take_plots in self.on_plots:
                 take_plots(plots)
         if closed == -float("inf"):
             return  # nothing has been heard yet, not even silence
         pictures = self.pipeline.feed(plots) + self.pipeline.advance(closed)
-        self.ages.note_outcomes(self.tracker.take_outcomes())
+        settled = self.tracker.take_outcomes()
+        self.ages.note_outcomes(settled)
+        self.outcomes.settle(settled)
         for picture in pictures:
             self.pictures += 1
             for take_picture in self.on_picture:
@@ -117,6 +122,8 @@ class Centre:
         if now >= self._next_status:
             self._next_status = now + STATUS_PERIOD
             log.info("flow", extra={"plots": self.plots, "pictures": self.pictures, **self._delay_facts()})
+            for row, sensor in enumerate(self.settings.sensors.names):
+                log.info("outcomes of plots", extra={"sensor": sensor, **self.outcomes.by_name(row)})
             losses = self.feed.read_losses() | self.ingest.health.other_errors
             if losses != self._losses and any(losses.values()):
                 log.warning("lost or refused", extra={key.replace(" ", "_"): n for key, n in losses.items()})
