@@ -187,7 +187,8 @@ def decode(
     """
     from rich.console import Console
 
-    from skypact.centre.decoding import DecodeRequest, decode_command, parse_day, parse_editions
+    from skypact.centre.decoding import DecodeRequest, decode_command, parse_editions
+    from skypact.core.clock import parse_day
 
     request = DecodeRequest(
         paths=paths,

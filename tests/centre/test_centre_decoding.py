@@ -8,8 +8,9 @@ import pytest
 
 from skypact.asterix.lines import read_record, record_at
 from skypact.centre.columns import column_name
-from skypact.centre.decoding import parse_day, parse_editions
+from skypact.centre.decoding import parse_editions
 from skypact.centre.recordings import read_asterix
+from skypact.core.clock import parse_day
 from skypact.core.errors import BadInputError
 
 # A CAT048 block of one record: 25/16, 100 s, detection, 40 NM at 90 degrees.

@@ -79,14 +79,6 @@ def parse_editions(texts: list[str]) -> EditionChoice:
     return choice
 
 
-def parse_day(text: str) -> float:
-    """UTC s since 1970 of a day written YYYY-MM-DD. Raises BadInputError for anything else."""
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        raise BadInputError(f"{text!r} is no day", "--date", "write YYYY-MM-DD") from None
-
-
 def decode_command(request: DecodeRequest, console: Console, notes: Console) -> int:
     """Decode the recordings and tell what was asked for; the exit code.
 
