@@ -24,8 +24,6 @@ def load_tool():
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_committed_tables_are_what_the_definitions_give(recordings, category):
     folder = recordings / "asterix-specs"
-    if not folder.exists():
-        pytest.skip(f"no asterix-specs at {folder}")
     tool = load_tool()
     committed = (TABLES / f"cat{category:03d}.json").read_text(encoding="utf-8")
     assert tool.table_text(tool.make_table(folder, category)) == committed

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skypact.asterix import kernels
+from skypact.asterix.blocks import find_blocks
 from skypact.asterix.model import MISSING, Datagrams, Decoded, ErrorCount, RecordColumns
 from skypact.asterix.plausibility import implausible_records
 from skypact.asterix.tables import CATEGORIES, Profile, Table, editions, load_table
@@ -95,10 +96,10 @@ def _find_blocks(buffer: NDArray[np.uint8], datagrams: Datagrams, decoded: Decod
         raise ValueError("a datagram lies outside of the buffer")
     faults = np.empty((len(offset), 4), dtype=np.int64)
     rows = np.empty((len(offset) * 2 + 8, 5), dtype=np.int64)
-    found, faulty = kernels.find_blocks(buffer, offset, length, rows, faults)
+    found, faulty = find_blocks(buffer, offset, length, rows, faults)
     if found > len(rows):
         rows = np.empty((found, 5), dtype=np.int64)
-        found, faulty = kernels.find_blocks(buffer, offset, length, rows, faults)
+        found, faulty = find_blocks(buffer, offset, length, rows, faults)
     faults = faults[:faulty]
     _count_errors(decoded, buffer, faults[:, 0], faults[:, 1], faults[:, 2], faults[:, 3])
     return _Blocks(*np.ascontiguousarray(rows[:found].T))
