@@ -1,0 +1,65 @@
+"""What partners give each other: tracks as columns, and the rungs of the ladder."""
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skypact.core.arrays import Floats1, Floats2, Floats3
+
+
+class Rung(IntEnum):
+    """How much one centre gives another now; the names in lower case are the words of files."""
+
+    ALONE = 0  # nothing
+    ALERTS = 1  # incidents, decisions and the journal only
+    TRACKS = 2  # and tracks
+    PLOTS = 3  # and the plots of released sensors: one radar array
+
+
+@dataclass(frozen=True, slots=True)
+class TrackReport:
+    """Tracks of one centre's own tracker, as it releases them; one row per track."""
+
+    time: float  # of applicability, UTC s since 1970
+    centre: str  # whose tracks they are
+    centre_names: tuple[str, ...]  # that `number_centre` points into
+    sensor_names: tuple[str, ...]  # that the bits of `sensors` point into
+    uid: NDArray[np.uint64]  # (N, 2) high and low half of the track's identifier
+    number_centre: NDArray[np.uint8]  # (N,) of the joint track number: who numbered it first
+    number: NDArray[np.int32]  # (N,) of the joint track number, 1 to 32767
+    numbered: Floats1  # (N,) when that number was given, UTC s since 1970
+    latitude: Floats1  # (N,) rad
+    longitude: Floats1  # (N,) rad
+    height: Floats1  # (N,) above the ellipsoid, m; NaN when withheld
+    velocity: Floats2  # (N, 3) east, north, up at the target, m/s; NaN when withheld
+    covariance: Floats3  # (N, 4, 4) of east, north, east and north velocity at the target, m and m/s
+    altitude: Floats1  # (N,) last pressure altitude, m; NaN when none is known or released
+    existence: Floats1  # (N,) probability that there is a target
+    updated: Floats1  # (N,) detection time of the last plot, UTC s since 1970
+    is_coasting: NDArray[np.bool_]  # (N,)
+    is_simulated: NDArray[np.bool_]  # (N,)
+    is_reporter: NDArray[np.bool_]  # (N,) the centre holds reporting responsibility
+    squawk: NDArray[np.int16]  # (N,) -1 for none
+    address: NDArray[np.int32]  # (N,) -1 for none
+    callsign: NDArray[np.int64]  # (N,) packed as in plots; 0 for none
+    identity: NDArray[np.uint8]  # (N,) tracks.model.Identity
+    kind: NDArray[np.uint8]  # (N,) tracks.model.TargetKind
+    sensors: NDArray[np.uint64]  # (N, W) bit s % 64 of word s // 64: sensor s fed the track lately
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    def take(self, rows: "NDArray[np.intp] | NDArray[np.bool_]") -> "TrackReport":
+        """The chosen rows, in the order given."""
+        return TrackReport(
+            self.time,
+            self.centre,
+            self.centre_names,
+            self.sensor_names,
+            *(getattr(self, name)[rows] for name in REPORT_COLUMNS),
+        )
+
+
+REPORT_COLUMNS: tuple[str, ...] = tuple(column.name for column in fields(TrackReport))[4:]
