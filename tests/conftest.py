@@ -1,8 +1,9 @@
-"""What all tests share: where the recordings are, and the rule that nothing is skipped without need."""
+"""What all tests share: recordings, samples of what `make soak` runs in full, and no needless skip."""
 
 import importlib.util
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,34 @@ def page_folder() -> Path:
             pytest.skip("this machine has no npm to build the page with")
         hatch_build.ensure_page(PROJECT)
     return static
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc):
+    """A test marked `counts` is two: `count` is its sample in `make test`, and all of it in `make soak`."""
+    if mark := metafunc.definition.get_closest_marker("counts"):
+        sample, soak = mark.kwargs["sample"], mark.kwargs["soak"]
+        whole = pytest.param(soak, id="soak", marks=pytest.mark.soak)
+        metafunc.parametrize("count", [pytest.param(sample, id="sample"), whole])
+
+
+def pytest_runtest_setup(item: pytest.Item):
+    if mark := item.get_closest_marker("counts"):
+        item.user_properties.append(
+            ("counts", (mark.args[0], item.callspec.params["count"], mark.kwargs["soak"]))
+        )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter):
+    """Say of everything counted how much of it the tests that passed have run."""
+    done, whole = Counter(), Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        for what, count, soak in (value for name, value in report.user_properties if name == "counts"):
+            done[what] += count
+            whole[what] += soak
+    if done:
+        terminalreporter.section("sampled; make soak runs all")
+        for what in sorted(done):
+            terminalreporter.write_line(f"{what}: {done[what]:,} of {whole[what]:,}")
 
 
 @pytest.hookimpl(hookwrapper=True)

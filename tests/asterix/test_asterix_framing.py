@@ -413,8 +413,8 @@ def ones_sum(octets):
     return total
 
 
-@pytest.mark.soak
-def test_ten_thousand_damaged_recordings_are_read_or_refused(tmp_path):
+@pytest.mark.counts("damaged recordings", sample=600, soak=60_000)
+def test_damaged_recordings_are_read_or_refused(tmp_path, count):
     sound = [
         pcap(*[FRAME] * 6),
         pcapng(*[FRAME] * 6),
@@ -425,7 +425,7 @@ def test_ten_thousand_damaged_recordings_are_read_or_refused(tmp_path):
     ]
     rng = np.random.default_rng(17)
     path = tmp_path / "recording"
-    for number in range(10_000):
+    for number in range(count):
         content = bytearray(sound[number % len(sound)])
         first = 2200 if number % len(sound) == 5 else 0
         for place in rng.integers(first, len(content), int(rng.integers(0, 12))):
