@@ -2,6 +2,7 @@ import asyncio
 import dataclasses
 import socket
 import time
+from collections import Counter
 from dataclasses import fields
 
 import msgspec
@@ -16,9 +17,10 @@ from skypact.centre.replay import RecordingFeed
 from skypact.centre.service import Centre
 from skypact.centre.settings import CentreSettings, ReceptionRule
 from skypact.core.clock import SimulatedClock
+from skypact.core.units import DAY
 from skypact.plots.assemble import PlotAssembler
 from skypact.plots.model import COLUMNS, PlotBatch, join_plots
-from skypact.sensors.model import SensorHealth, SensorState
+from skypact.sensors.model import SensorHealth, SensorState, SensorTable
 from skypact.sensors.receive import Received, UdpReceiver, UdpSource
 from skypact.simulation.messages import radar_messages
 from skypact.simulation.model import Simulation
@@ -157,6 +159,69 @@ async def test_a_whole_centre_runs_on_a_simulated_clock_and_repeats_itself_to_th
     assert turns == pytest.approx(simulation.sensors.rotation_period, rel=0.02)
     assert all(sensor.plots_per_second > 0.5 for sensor in last)
     assert all(0.0 < (sensor.clock_offset or 0.0) < 1.0 for sensor in last)
+
+
+class Played:
+    """A feed that hands out datagrams second by second, and then silence."""
+
+    is_live = False
+
+    def __init__(self, datagrams: Datagrams, sender: np.ndarray) -> None:
+        self.datagrams = datagrams
+        self.sender = sender
+        self.closed = float(datagrams.received[0])
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def read_losses(self) -> dict[str, int]:
+        return {}
+
+    def take(self) -> Received:
+        first, self.closed = self.closed, self.closed + 1.0
+        received = self.datagrams.received
+        rows = slice(*np.searchsorted(received, [first, self.closed]))
+        columns = ("offset", "length", "received")
+        some = Datagrams(self.datagrams.buffer, *(getattr(self.datagrams, name)[rows] for name in columns))
+        return Received(some, self.sender[rows], np.zeros(len(some), dtype=np.int16), self.closed)
+
+
+def with_last_plots(datagrams: Datagrams, sensors: SensorTable, after: float) -> Datagrams:
+    """The datagrams and, `after` s behind the last of them, one more plot of each radar."""
+    received = float(datagrams.received[-1]) + after
+    time = int(received % DAY * 128).to_bytes(3, "big")
+    blocks = [
+        bytes([48, 0, 14, 0xF0, sensor.sac or 0, sensor.sic or 0, *time, 0x20, 0x28, 0, 0x40, 0])
+        for sensor in sensors.sensors
+    ]
+    places = len(datagrams.buffer) + 14 * np.arange(len(blocks))
+    return Datagrams(
+        np.concatenate([datagrams.buffer, np.frombuffer(b"".join(blocks), dtype=np.uint8)]),
+        np.append(datagrams.offset, places),
+        np.append(datagrams.length, np.full(len(blocks), 14)),
+        np.append(datagrams.received, np.full(len(blocks), received)),
+    )
+
+
+def test_every_plot_that_was_sent_ends_in_one_outcome_of_its_sensors_health(simulation, datagrams):
+    # A plot without a track is settled when later plots show that none comes of it.
+    sent = with_last_plots(datagrams, simulation.sensors, 100.0)
+    rows = np.repeat(np.arange(len(sent)), 2)  # each twice: from the radar and from somebody else
+    twice = Datagrams(sent.buffer, sent.offset[rows], sent.length[rows], sent.received[rows])
+    sender = np.tile(np.array([11, 99], dtype=np.uint32), len(sent))
+    rule = ReceptionRule(sensor=0, senders=frozenset({11}))
+    centre = Centre(CentreSettings("ALPHA", simulation.sensors, rules=(rule,)), Played(twice, sender))
+    health: list[list[SensorHealth]] = []
+    centre.on_health.append(health.append)
+    for _ in range(SECONDS + 120):
+        centre.step()
+    plots = np.bincount(simulation.plots.sensor, minlength=3)
+    for row, sensor in enumerate(health[-1]):
+        outcomes, reasons = Counter(sensor.outcomes), Counter(sensor.reasons)
+        copies, foreign = reasons["duplicate"], outcomes["quarantined"]
+        assert outcomes.total() - copies - foreign == plots[row] == sensor.plots_total - 1
+        assert outcomes["updated"] + outcomes["started"] > 0.5 * plots[row]
+        assert reasons.total() == outcomes.total() - outcomes["updated"] - outcomes["started"] - foreign
+        assert (copies, foreign > 0) == ((0, True) if row == 0 else (plots[row] + 1, False))
 
 
 def test_one_who_speaks_for_a_radar_from_another_address_is_kept_out(simulation, datagrams):

@@ -1,6 +1,7 @@
 """From datagrams to plots: decodes what arrived, refuses impostors, and follows each sensor's health."""
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from typing import Protocol
 
@@ -95,6 +96,11 @@ class Ingest:
         self.health.note_errors(decoded.errors)
         self.health.note_plots(plots.sensor, plots.time, plots.received)
         return plots, received.closed
+
+    @property
+    def filtered(self) -> Counter[tuple[str, str]]:
+        """Records so far that are no plots, by (SAC/SIC, reason)."""
+        return self._assembler.filtered
 
     def _tell_unknown_sources(self) -> None:
         """Say once of each source that sends plots but is no sensor of the table."""

@@ -66,7 +66,8 @@ class Centre:
         self.tracker = Tracker(self.settings.sensors, self.settings.tracker)
         self.pipeline = Pipeline(self.tracker, self.settings.period)
         self.ages = SourceAges(self.settings.sensors)
-        self.outcomes = OutcomeCounter(len(self.settings.sensors))
+        self.outcomes = OutcomeCounter(self.settings.sensors)
+        self._health: list[SensorHealth] = []  # the latest
         self._next_health = -float("inf")
         self._next_status = now + STATUS_PERIOD
         self._losses: dict[str, int] = {}
@@ -96,8 +97,9 @@ class Centre:
         if closed >= self._next_health:
             self._next_health = closed + HEALTH_PERIOD
             health = self.ingest.health.report(closed)
+            self._health = self.outcomes.add_to(health, closed, self.ingest.filtered)
             for take_health in self.on_health:
-                take_health(health)
+                take_health(self._health)
 
     async def run(self, stop: asyncio.Event, worker: ThreadPoolExecutor | None = None) -> None:
         """Step until `stop` is set; on `worker` where one is given, else on the event loop itself."""
@@ -122,8 +124,8 @@ class Centre:
         if now >= self._next_status:
             self._next_status = now + STATUS_PERIOD
             log.info("flow", extra={"plots": self.plots, "pictures": self.pictures, **self._delay_facts()})
-            for row, sensor in enumerate(self.settings.sensors.names):
-                log.info("outcomes of plots", extra={"sensor": sensor, **self.outcomes.by_name(row)})
+            for sensor in self._health:
+                log.info("outcomes of plots", extra={"sensor": sensor.name, **sensor.outcomes})
             losses = self.feed.read_losses() | self.ingest.health.other_errors
             if losses != self._losses and any(losses.values()):
                 log.warning("lost or refused", extra={key.replace(" ", "_"): n for key, n in losses.items()})

@@ -75,6 +75,19 @@ class SensorRecord(BaseModel):
     errors: dict[str, int] = {}
     rotation_period: float | None = Field(None, description="measured, s")
     clock_offset: float | None = Field(None, description="median of arrival minus detection time, s")
+    outcomes: dict[str, int] = Field(
+        {},
+        description="plots by what became of them, total: "
+        "updated, started, clutter, filtered, late, malformed, quarantined",
+    )
+    reasons: dict[str, int] = Field({}, description="why plots fed no track, total, most frequent first")
+    used_share: float | None = Field(
+        None,
+        description="of the plots settled in the last minute, those that fed a track; null below 10",
+    )
+    refused_share: float | None = Field(
+        None, description="the same for those filtered, late or malformed; copies of a plot left out"
+    )
 
 
 class CentreRecord(BaseModel):

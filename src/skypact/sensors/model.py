@@ -298,3 +298,7 @@ class SensorHealth(msgspec.Struct, frozen=True, kw_only=True):
     errors: dict[str, int]  # by kind, total
     rotation_period: float | None  # measured from north marks or sectors, s
     clock_offset: float | None  # median of arrival minus detection time, s
+    outcomes: dict[str, int] = {}  # what became of its plots, by `plots.model.Outcome`, total
+    reasons: dict[str, int] = {}  # why plots fed no track, total; most frequent first
+    used_share: float | None = None  # of the plots settled lately, those that fed a track
+    refused_share: float | None = None  # those that were filtered, late or malformed; copies left out
