@@ -2,6 +2,7 @@
 
 import ipaddress
 import secrets
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,13 @@ import msgspec
 from msgspec import Meta
 
 from skypact.centre.areas import EVERYWHERE, Area, Box, Polygon
-from skypact.centre.settings import CentreSettings, DisplaySettings, OutputUser, ReceptionRule
+from skypact.centre.settings import (
+    CentreSettings,
+    DisplaySettings,
+    ExchangeSettings,
+    OutputUser,
+    ReceptionRule,
+)
 from skypact.core.errors import BadInputError
 from skypact.core.units import DEGREE, FOOT
 from skypact.sensors.model import ReferencePoint, Sensor, SensorTable, make_sensor_table
@@ -75,6 +82,15 @@ class DisplayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     key: str | None = None
 
 
+class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The exchange with partners."""
+
+    listen: str = "0.0.0.0:7422"
+    address: str = ""  # "HOST:PORT" as partners reach it
+    policies: str = "release"  # folder with a release policy for each partner
+    server: str | None = None  # "nats://..." of an engine that runs already
+
+
 class TrackerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Choices about tracking; the defaults serve air traffic and small drones alike."""
 
@@ -94,6 +110,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     output: list[OutputConfig] = []
     display: DisplayConfig = DisplayConfig()
     tracker: TrackerConfig = TrackerConfig()
+    exchange: ExchangeConfig | None = None
 
 
 def read_config(path: Path) -> CentreSettings:
@@ -143,6 +160,9 @@ def parse_config(content: bytes, path: Path) -> CentreSettings:
             # Identifiers of tracks are never used again, also not after a restart.
             centre_seed=secrets.randbits(63),
         ),
+        exchange=None
+        if config.exchange is None
+        else _exchange(config.exchange, folder, f"{where}: exchange"),
     )
 
 
@@ -240,6 +260,17 @@ def _area(area: AreaConfig | None, where: str) -> Area:
     if south > north:
         raise BadInputError("south_deg is north of north_deg", where)
     return Box(south, west, north, east)
+
+
+def _exchange(entry: ExchangeConfig, folder: Path, where: str) -> ExchangeSettings:
+    listen = split_address(entry.listen, f"{where}.listen")
+    address = entry.address or f"{socket.gethostname()}:{listen[1]}"
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) <= 65_535):
+        raise BadInputError(
+            f"{address!r} is no address", f"{where}.address", "write for example alpha.example:7422"
+        )
+    return ExchangeSettings(listen, address, folder / entry.policies, entry.server)
 
 
 def _display(entry: DisplayConfig, folder: Path, where: str) -> DisplaySettings:

@@ -44,6 +44,16 @@ class ReceptionRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangeSettings:
+    """How a centre takes part in the exchange with partners."""
+
+    listen: tuple[str, int] = ("0.0.0.0", 7422)  # where partners' links come in
+    address: str = ""  # HOST:PORT under which partners reach that; "" is this machine's name
+    policies: Path = Path("release")  # folder: BRAVO.toml there says what BRAVO gets; without it, nothing
+    server: str | None = None  # URL of an engine that runs already; None starts the centre's own
+
+
+@dataclass(frozen=True, slots=True)
 class CentreSettings:
     """One centre."""
 
@@ -56,3 +66,4 @@ class CentreSettings:
     data: Path = Path("skypact-data")
     period: float = 1.0  # between pictures, s
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
+    exchange: ExchangeSettings | None = None  # None: the centre has no partners

@@ -13,7 +13,7 @@ from skypact.core.errors import BadInputError
 from skypact.core.parquet import named
 from skypact.core.units import DEGREE
 from skypact.plots.parquet import write_plots
-from skypact.sensors.model import SensorTable
+from skypact.sensors.model import Sensor, SensorTable
 from skypact.simulation.messages import radar_messages
 from skypact.simulation.model import KINDS, Simulation
 
@@ -58,12 +58,18 @@ def sensors_text(sensors: SensorTable) -> str:
         f"height_m = {sensors.reference.height:.3f}",
     ]
     for sensor in sensors.sensors:
-        lines += ["", "[[sensor]]"]
-        for name, value in msgspec.structs.asdict(sensor).items():
-            if name == "edition" or value is None:
-                continue
-            lines.append(f"{name} = {_toml_value(value)}")
+        lines += ["", *sensor_lines(sensor)]
     return "\n".join(lines) + "\n"
+
+
+def sensor_lines(sensor: Sensor) -> list[str]:
+    """One sensor as `sensors.toml` and a centre's configuration have it."""
+    columns = msgspec.structs.asdict(sensor)
+    return ["[[sensor]]"] + [
+        f"{name} = {_toml_value(value)}"
+        for name, value in columns.items()
+        if name != "edition" and value is not None
+    ]
 
 
 def _toml_value(value: str | float) -> str:
