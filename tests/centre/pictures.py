@@ -5,7 +5,7 @@ import numpy as np
 from skypact.core.geodesy import Geodetic
 from skypact.core.text import callsign_from_text
 from skypact.core.units import DEGREE, FLIGHT_LEVEL
-from skypact.tracks.model import Picture
+from skypact.tracks.model import Identity, Picture, TargetKind
 
 TIME = 1_800_000_000.0
 
@@ -46,13 +46,18 @@ def make_picture(
         velocity=np.tile([120.0, -80.0, 0.0], (count, 1)),
         covariance=np.tile([[2500.0, 400.0], [400.0, 1600.0]], (count, 1, 1)),
         altitude=levels * FLIGHT_LEVEL,
+        altitude_time=np.full(count, time - 1.5),
         vertical_rate=np.full(count, 5.0),
+        movement=np.tile([0.9, 0.06, 0.04], (count, 1)),
         existence=np.ones(count),
         is_coasting=np.arange(count) % 2 == 1,
+        is_simulated=np.zeros(count, dtype=np.bool_),
         updated=np.full(count, time - 1.5),
         born=np.full(count, time - 20.0),
         squawk=np.full(count, 0o1234, dtype=np.int16),
         address=np.array([0x400000 + n for n in numbers], dtype=np.int32),
         callsign=np.array([callsign_from_text(f"TN{n}") for n in numbers], dtype=np.int64),
+        identity=np.full(count, Identity.PENDING, dtype=np.uint8),
+        kind=np.full(count, TargetKind.UNKNOWN, dtype=np.uint8),
         sensors=np.full((count, 1), sensors, dtype=np.uint64),
     )

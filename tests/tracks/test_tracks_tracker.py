@@ -9,7 +9,7 @@ from skypact.plots.batches import batch_starts
 from skypact.plots.model import COLUMNS, Outcome, PlotBatch, PlotFlag, join_plots, make_plots
 from skypact.sensors.model import ReferencePoint, Sensor, SensorTable, make_sensor_table
 from skypact.tracks.identifiers import make_uids
-from skypact.tracks.model import PICTURE_COLUMNS, OutcomeReason
+from skypact.tracks.model import PICTURE_COLUMNS, Identity, OutcomeReason, TargetKind
 from skypact.tracks.settings import TrackerSettings
 from skypact.tracks.tracker import Tracker
 
@@ -377,3 +377,64 @@ def test_identifiers_differ_between_serials_and_between_centres():
     uids = np.concatenate([make_uids(serials, seed) for seed in (1, 2)])
     assert len(np.unique(uids, axis=0)) == 10_000
     assert_array_equal(make_uids(np.array([-1]), 1), np.zeros((1, 2), np.uint64))
+
+
+def test_a_track_is_simulated_while_the_last_plot_that_fed_it_was():
+    table = radars(2)
+    plots = flights(table)
+    is_early = plots.received < START + 60.0
+    flagged = replace(plots, flags=np.where(is_early, int(PlotFlag.SIMULATED), 0).astype(np.uint16))
+    tracker = Tracker(table)
+    track(tracker, flagged.take(is_early))
+    assert tracker.picture(START + 60.0).is_simulated.tolist() == [True] * 6
+    track(tracker, flagged.take(~is_early))
+    assert tracker.picture(START + 121.0).is_simulated.tolist() == [False] * 6
+
+
+def test_nobody_has_said_yet_who_and_what_a_track_is():
+    table = radars()
+    tracker = Tracker(table)
+    track(tracker, flights(table))
+    picture = tracker.picture(START + 121.0)
+    assert picture.identity.tolist() == [Identity.PENDING] * 6
+    assert picture.kind.tolist() == [TargetKind.UNKNOWN] * 6
+
+
+def test_a_picture_tells_when_its_pressure_altitudes_were_detected():
+    table = radars()
+    plots = flights(table)
+    silent = plots.time > START + 60.0
+    tracker, without = Tracker(table), Tracker(table)
+    track(tracker, replace(plots, altitude=np.where(silent, np.nan, plots.altitude)))
+    track(without, replace(plots, altitude=np.full(len(plots), np.nan)))
+    picture = tracker.picture(START + 121.0)
+    assert picture.altitude_time.tolist() == [START + 60.0] * 6
+    assert (picture.updated > START + 110.0).all()
+    assert np.isnan(without.picture(START + 121.0).altitude_time).all()
+
+
+@pytest.mark.parametrize(("turn_deg", "most_probable"), [(0.0, 0), (3.0, 1), (-3.0, 2)])
+def test_a_picture_tells_how_its_targets_move(turn_deg, most_probable):
+    table = radars(2)
+    rng = np.random.default_rng(3)
+    rate, speed = np.radians(turn_deg), 180.0
+    batches = []
+    for turn in range(20):
+        for sensor in range(2):
+            after = turn * 4.0 + 2.0 * sensor
+            turned = rate * max(after - 40.0, 0.0)  # straight for 40 s, then the turn
+            straight = speed * min(after, 40.0)
+            north, east = straight + speed * max(after - 40.0, 0.0), 0.0
+            if rate:
+                north = straight + speed / rate * np.sin(turned)
+                east = speed / rate * (1.0 - np.cos(turned))
+            latitude = np.array([46.0 + north / DEGREE_OF_LATITUDE])
+            longitude = np.array([-35.0 + east / (DEGREE_OF_LATITUDE * np.cos(np.radians(46.0)))])
+            batches.append(look_at(table, sensor, latitude, longitude, np.array([8e3]), START + after, rng))
+    tracker = Tracker(table)
+    track(tracker, join_plots(batches))
+    picture = tracker.picture(START + 80.0)
+    assert len(picture) == 1
+    assert picture.movement[0].argmax() == most_probable
+    assert picture.movement[0].max() > 0.6
+    assert picture.movement[0].sum() <= 1.0 + 1e-9

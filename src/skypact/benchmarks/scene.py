@@ -17,7 +17,7 @@ from skypact.display.hub import DisplayHub
 from skypact.display.model import CentreInfo
 from skypact.display.server import create_app, make_server
 from skypact.sensors.model import Sensor, SensorHealth, SensorState, SensorTable, make_sensor_table
-from skypact.tracks.model import Picture
+from skypact.tracks.model import Identity, Picture, TargetKind
 
 METRES_PER_RADIAN = 6_371_008.8
 _OPERATORS = ("SKP", "AQN", "BVO", "NRD", "ZEF", "LMA")
@@ -100,14 +100,19 @@ class Scene:
             velocity=velocity,
             covariance=covariance,
             altitude=altitude,
+            altitude_time=np.where(np.isfinite(altitude), now - lag, np.nan),
             vertical_rate=draw.choice([-8.0, 0.0, 0.0, 7.0], count),
+            movement=np.tile([1.0, 0.0, 0.0], (count, 1)),
             existence=np.full(count, 0.99),
             is_coasting=coasting,
+            is_simulated=np.zeros(count, np.bool_),
             updated=now - lag,
             born=np.full(count, self.start - 600.0),
             squawk=squawk,
             address=draw.integers(0x100000, 0xEFFFFF, count).astype(np.int32),
             callsign=callsign,
+            identity=np.full(count, Identity.PENDING, np.uint8),
+            kind=np.full(count, TargetKind.UNKNOWN, np.uint8),
             sensors=np.maximum(words, 1).astype(np.uint64)[:, None],
         )
 
@@ -125,6 +130,10 @@ class Scene:
                 errors={},
                 rotation_period=8.0,
                 clock_offset=0.1,
+                outcomes={"updated": 880, "started": 20, "clutter": 100},
+                reasons={"no second plot": 100},
+                used_share=0.9,
+                refused_share=0.0,
             )
             for sensor in self.sensors.sensors
         ]

@@ -5,6 +5,7 @@ from math import exp, isnan, pi, sqrt
 import numpy as np
 
 from skypact.core.jit import inner_kernel
+from skypact.plots.model import PlotFlag
 from skypact.tracks.books import take_track
 from skypact.tracks.earth import Frame, height_and_vertical
 from skypact.tracks.filtering import update_models
@@ -16,6 +17,7 @@ from skypact.tracks.measurement import (
     P_ADDRESS,
     P_ALTITUDE,
     P_CALLSIGN,
+    P_FLAGS,
     P_SENSOR,
     P_SQUAWK,
     P_TIME,
@@ -53,6 +55,7 @@ from skypact.tracks.state import (
     OPEN_OVERFLOWN,
     T_ADDRESS,
     T_ALTITUDE,
+    T_ALTITUDE_TIME,
     T_BLIND,
     T_BORN,
     T_CALLSIGN,
@@ -69,6 +72,7 @@ from skypact.tracks.state import (
     T_RIVAL_ADDRESS,
     T_RIVAL_SQUAWK,
     T_SEEN,
+    T_SIMULATED,
     T_SQUAWK,
     T_STATUS,
     T_TIME,
@@ -87,6 +91,7 @@ from skypact.tracks.state import (
 WAIT_LOOKS = 2.3  # a plot waits for a partner for so many looks of its sensor
 _CLIMB_SIGMA = 25.0  # m/s, of a new target's vertical speed
 _GATE = 20.0  # squared distance between partners, three dimensions
+_SIMULATED = int(PlotFlag.SIMULATED)
 _RING_ELEVATION = 0.342  # sine of 20 degrees: above it, a plot without height is a ring
 
 
@@ -332,9 +337,12 @@ def start_track(
     tracks.ints[t, T_CALLSIGN] = max(opened.ints[o, O_CALLSIGN], opened.ints[partner, O_CALLSIGN])
     tracks.ints[t, T_RIVAL_SQUAWK] = -1
     tracks.ints[t, T_RIVAL_ADDRESS] = -1
-    tracks.real[t, T_ALTITUDE] = (
-        opened.real[partner, O_ALTITUDE] if isnan(opened.real[o, O_ALTITUDE]) else opened.real[o, O_ALTITUDE]
-    )
+    newest = partner if isnan(opened.real[o, O_ALTITUDE]) else o
+    tracks.real[t, T_ALTITUDE] = opened.real[newest, O_ALTITUDE]
+    tracks.real[t, T_ALTITUDE_TIME] = np.nan
+    if not isnan(opened.real[newest, O_ALTITUDE]):
+        tracks.real[t, T_ALTITUDE_TIME] = opened.real[newest, O_TIME]
+    tracks.ints[t, T_SIMULATED] = 1 if (plots.codes[p, P_FLAGS] & _SIMULATED) != 0 else 0
     tracks.held[t, 0] = partner
     tracks.held[t, 1] = o
     tracks.ints[t, T_HELD_COUNT] = 2

@@ -10,6 +10,31 @@ from skypact.core.arrays import Floats1, Floats2, Floats3
 from skypact.core.geodesy import Geodetic
 
 
+class Identity(IntEnum):
+    """Standard identity of a track; the names, blanks for underscores, are the words that people read."""
+
+    PENDING = 0  # nobody has looked yet
+    UNKNOWN = 1
+    ASSUMED_FRIEND = 2
+    FRIEND = 3
+    NEUTRAL = 4
+    SUSPECT = 5
+    HOSTILE = 6
+
+
+class TargetKind(IntEnum):
+    """What a track is of."""
+
+    UNKNOWN = 0
+    AIRLINER = 1
+    JET = 2
+    LIGHT = 3
+    HELICOPTER = 4
+    DRONE = 5
+    BALLOON = 6
+    BIRD = 7
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """All confirmed tracks at one time of applicability, immutable; one row per track, by number."""
@@ -27,14 +52,19 @@ class Picture:
     velocity: Floats2  # (N, 3) east, north, up at the target, m/s
     covariance: Floats3  # (N, 2, 2) of the horizontal position, east and north at the target, m²
     altitude: Floats1  # (N,) last pressure altitude, m; NaN when none is known
+    altitude_time: Floats1  # (N,) when it was detected, UTC s since 1970; NaN when none is known
     vertical_rate: Floats1  # (N,) m/s; NaN when not known
+    movement: Floats2  # (N, 3) probability of straight flight, right turn, left turn; the rest is open
     existence: Floats1  # (N,) probability that there is a target
     is_coasting: NDArray[np.bool_]  # (N,) predicted, for lack of plots that were expected
+    is_simulated: NDArray[np.bool_]  # (N,) the last plot that fed it was flagged as simulated
     updated: Floats1  # (N,) detection time of the last plot, UTC s since 1970
     born: Floats1  # (N,) detection time of the first plot, UTC s since 1970
     squawk: NDArray[np.int16]  # (N,) -1 for none
     address: NDArray[np.int32]  # (N,) -1 for none
     callsign: NDArray[np.int64]  # (N,) packed as in plots; 0 for none
+    identity: NDArray[np.uint8]  # (N,) Identity
+    kind: NDArray[np.uint8]  # (N,) TargetKind
     sensors: NDArray[np.uint64]  # (N, W) bit s % 64 of word s // 64: sensor s fed the track lately
 
     def __len__(self) -> int:

@@ -38,7 +38,8 @@ T_UPDATED = 5  # time of the last plot, s
 T_CHECKED = 6  # time to which existence has been kept, s
 T_DUE = 7  # when to look for missed passes next, s
 T_ALTITUDE = 8  # last pressure altitude, m; NaN for none
-T_REALS = 9
+T_ALTITUDE_TIME = 9  # of its plot, s; NaN for none
+T_REALS = 10
 # Columns of `Tracks.ints`.
 T_STATUS = 0  # FREE, TENTATIVE or CONFIRMED
 T_HIDDEN = 1  # 1: confirmed, but not in the picture
@@ -52,7 +53,8 @@ T_ADDRESS = 8
 T_RIVAL_ADDRESS = 9
 T_CALLSIGN = 10
 T_HELD_COUNT = 11
-T_INTS = 12
+T_SIMULATED = 12  # 1: the last plot that fed it was flagged as simulated
+T_INTS = 13
 # Last index of `Tracks.passes` and `Tracks.missed`.
 T_SEEN = 0  # time of the last pass of the sensor that is accounted for, s
 T_HIT = 1  # time of its last plot, s; -inf for none

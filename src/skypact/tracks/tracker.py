@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from skypact.core.arrays import Floats2
 from skypact.core.geodesy import enu_from_geodetic, enu_rotation
 from skypact.plots.model import PlotBatch
 from skypact.sensors.model import FASTEST_UPDATE, SensorKind, SensorTable
@@ -29,8 +30,8 @@ from skypact.tracks.measurement import (
     Plots,
     Sensors,
 )
-from skypact.tracks.model import Outcomes, Picture
-from skypact.tracks.motion import M_ENTRY, Motion, make_motion
+from skypact.tracks.model import Identity, Outcomes, Picture, TargetKind
+from skypact.tracks.motion import M_ENTRY, M_NOISE_ACROSS, M_TURN_SIGN, Motion, make_motion
 from skypact.tracks.picturing import extrapolate_tracks, list_shown
 from skypact.tracks.settings import TrackerSettings
 from skypact.tracks.state import (
@@ -47,6 +48,7 @@ from skypact.tracks.state import (
     PAIRS_OVERFLOWN,
     T_ADDRESS,
     T_ALTITUDE,
+    T_ALTITUDE_TIME,
     T_BORN,
     T_CALLSIGN,
     T_EXISTENCE,
@@ -54,6 +56,7 @@ from skypact.tracks.state import (
     T_MISSES,
     T_NUMBER,
     T_SERIAL,
+    T_SIMULATED,
     T_SQUAWK,
     T_UPDATED,
     TRACKS_FREE,
@@ -73,6 +76,7 @@ _DEFAULTS = TrackerSettings()
 _NUMBERS = 32_767
 _COASTING_MISSES = 2  # passes in a row without a plot that make a track coasting
 _PAIRS_PER_PLOT = 24
+_NOISE_OF_ANYTHING = 100.0  # m²/s³; a straight model with more fits every way of moving
 _SHORT_REACH = 25_000.0  # m; sensors that reach no further watch drones and the like
 _ASKING = {
     SensorKind.SSR,
@@ -156,14 +160,19 @@ class Tracker:
             velocity=velocity,
             covariance=covariance,
             altitude=real[:, T_ALTITUDE].copy(),
+            altitude_time=real[:, T_ALTITUDE_TIME].copy(),
             vertical_rate=velocity[:, 2].copy(),
+            movement=_movement(tracks.weight[rows], self._motion),
             existence=real[:, T_EXISTENCE].copy(),
             is_coasting=ints[:, T_MISSES] >= _COASTING_MISSES,
+            is_simulated=ints[:, T_SIMULATED] != 0,
             updated=real[:, T_UPDATED].copy(),
             born=real[:, T_BORN].copy(),
             squawk=ints[:, T_SQUAWK].astype(np.int16),
             address=ints[:, T_ADDRESS].astype(np.int32),
             callsign=ints[:, T_CALLSIGN].copy(),
+            identity=np.full(len(rows), Identity.PENDING, np.uint8),
+            kind=np.full(len(rows), TargetKind.UNKNOWN, np.uint8),
             sensors=_sensor_bits(tracks.passes[rows, :, T_HIT], time, self._sensors.real[:, S_PERIOD]),
         )
 
@@ -273,6 +282,16 @@ def _params(settings: TrackerSettings, sensors: Sensors, motion: Motion) -> Para
     chosen = {name: getattr(settings, name) for name in Params._fields if name not in derived}
     cell_size = float(np.clip(sensors.real[:, S_REACH].max() / 30.0, 1_000.0, 12_000.0))
     return Params(**chosen, cell_size=cell_size, entry=motion.models[:, M_ENTRY].copy())
+
+
+def _movement(weight: Floats2, motion: Motion) -> Floats2:
+    """(N, 3) probability of straight flight, right and left turn from the (N, M) weights of the models."""
+    sign, noise = motion.models[:, M_TURN_SIGN], motion.models[:, M_NOISE_ACROSS]
+    # The model of anything at all says nothing about the way of moving.
+    is_straight = (sign == 0.0) & (noise < _NOISE_OF_ANYTHING)
+    return np.stack(
+        [weight[:, chosen].sum(axis=1) for chosen in (is_straight, sign < 0.0, sign > 0.0)], axis=1
+    )
 
 
 def _sensor_bits(hit: NDArray[np.float64], time: float, period: NDArray[np.float64]) -> NDArray[np.uint64]:

@@ -4,7 +4,7 @@ from math import isnan
 
 from skypact.core.arrays import Int32s1
 from skypact.core.jit import inner_kernel
-from skypact.plots.model import Outcome
+from skypact.plots.model import Outcome, PlotFlag
 from skypact.tracks.association import pair_beliefs
 from skypact.tracks.books import confirm_track, release_open_plot, settle, take_number
 from skypact.tracks.earth import Frame
@@ -16,6 +16,7 @@ from skypact.tracks.measurement import (
     P_ADDRESS,
     P_ALTITUDE,
     P_CALLSIGN,
+    P_FLAGS,
     P_SENSOR,
     P_SQUAWK,
     P_TIME,
@@ -33,6 +34,7 @@ from skypact.tracks.state import (
     O_ODDS,
     T_ADDRESS,
     T_ALTITUDE,
+    T_ALTITUDE_TIME,
     T_BLIND,
     T_CALLSIGN,
     T_DOUBTFUL,
@@ -46,6 +48,7 @@ from skypact.tracks.state import (
     T_RIVAL_SQUAWK,
     T_SEEN,
     T_SERIAL,
+    T_SIMULATED,
     T_SQUAWK,
     T_STATUS,
     T_TIME,
@@ -73,6 +76,7 @@ _FREE_ENOUGH = 0.3  # probability that a plot is of no track, for it to wait for
 
 _UPDATED, _CLUTTER = int(Outcome.UPDATED), int(Outcome.CLUTTER)
 _LATE, _MALFORMED = int(Outcome.LATE), int(Outcome.MALFORMED)
+_SIMULATED = int(PlotFlag.SIMULATED)
 _NONE = int(OutcomeReason.NONE)
 _NEAR_TRACK = int(OutcomeReason.NEAR_TRACK)
 _NO_POSITION = int(OutcomeReason.NO_POSITION)
@@ -147,7 +151,7 @@ def blend_plots(
 
 @inner_kernel
 def take_codes(plots: Plots, p: int, tracks: Tracks, t: int) -> None:
-    """Take a plot's codes and altitude into a track; a code that differs must come twice."""
+    """Take a plot's codes, altitude and being simulated into a track; a code that differs must come twice."""
     squawk, address = int(plots.codes[p, P_SQUAWK]), int(plots.codes[p, P_ADDRESS])
     if squawk >= 0 and squawk != tracks.ints[t, T_SQUAWK]:
         if tracks.ints[t, T_SQUAWK] < 0 or tracks.ints[t, T_RIVAL_SQUAWK] == squawk:
@@ -165,6 +169,8 @@ def take_codes(plots: Plots, p: int, tracks: Tracks, t: int) -> None:
         tracks.ints[t, T_CALLSIGN] = plots.codes[p, P_CALLSIGN]
     if not isnan(plots.real[p, P_ALTITUDE]):
         tracks.real[t, T_ALTITUDE] = plots.real[p, P_ALTITUDE]
+        tracks.real[t, T_ALTITUDE_TIME] = plots.real[p, P_TIME]
+    tracks.ints[t, T_SIMULATED] = 1 if (plots.codes[p, P_FLAGS] & _SIMULATED) != 0 else 0
 
 
 @inner_kernel
