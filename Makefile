@@ -52,7 +52,7 @@ $(PEERS)/.stamp:
 	touch $@
 
 docs: setup ## Check that the documentation's links lead somewhere and its examples run
-	$(BIN)/python -m pytest tests/docs
+	$(BIN)/python -m pytest -m "not soak" tests/docs
 
 package: setup ## Build wheel and sdist, with the web page inside
 	rm -rf dist src/skypact/static
