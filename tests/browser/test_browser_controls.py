@@ -1,6 +1,9 @@
 """Behaviour U12, and what the crew does: filters, selection, search, keys."""
 
+import msgspec
 import pytest
+
+from skypact.benchmarks.scene import Scene
 
 pytestmark = pytest.mark.browser
 FIRST_VIEW = "#at=55.7/4.2/6"
@@ -133,6 +136,32 @@ def test_a_silent_sensor_is_seen(live, look):
     page.wait("document.querySelector('#sensors').innerText === '5/6'")
     assert "SILENT" in page.text("aside.left")
     live.feed.silent = frozenset()
+
+
+def test_what_became_of_a_sensors_plots_is_told_and_a_high_refused_share_is_marked(stage):
+    stage.serve(Scene(20))
+    good, bad, *rest = stage.scene.health()
+    bad = msgspec.structs.replace(
+        bad,
+        outcomes={"updated": 5600, "clutter": 900, "late": 3400},
+        reasons={"older than sensor": 3400, "no second plot": 900},
+        used_share=0.57,
+        refused_share=0.34,
+    )
+    stage.hub.publish_picture(stage.scene.picture(1))
+    stage.hub.publish_health([good, bad, *rest])
+    page = stage.open()
+    page.wait("document.querySelector('aside.left').innerText.includes('57 %')")
+    assert page.text("aside.left").upper().count("REFUSED") == 1
+    assert "REFUSED 34 %" in page.text("aside.left").upper()
+    page.evaluate("document.querySelectorAll('aside.left td button')[1].focus()")
+    page.press("Enter")
+    page.wait("document.querySelector('aside.left .detail') !== null")
+    told = page.text("aside.left .detail").split("\n")
+    for name, count in (("updated", "5,600"), ("late", "3,400"), ("older than sensor", "3,400")):
+        assert count in told[told.index(name) + 1 :]
+    stage.hub.publish_health([good, msgspec.structs.replace(bad, refused_share=0.0), *rest])
+    page.wait("!document.querySelector('aside.left tbody').innerText.toUpperCase().includes('▲')")
 
 
 def test_a_selection_ends_with_its_aircraft_and_does_not_pass_to_another(live, look):

@@ -18,6 +18,9 @@ export function durationText(seconds: number): string {
 
 export const countText = (count: number): string => count.toLocaleString("en-GB");
 
+/** A share as whole percent; a dash when it is not known. */
+export const shareText = (share: number | null): string => (share === null ? "–" : `${Math.round(share * 100)} %`);
+
 /** `N 41°23.0′`, degrees and minutes as on aeronautical charts. */
 export function angleText(degrees: number, positive: string, negative: string, width: number): string {
   const minutes = Math.round(Math.abs(degrees) * 600) / 10;

@@ -17,6 +17,13 @@ export interface SensorHealth {
   errors: Record<string, number>;
   rotation_period: number | null;
   clock_offset: number | null;
+  /** Plots by what became of them, total. */
+  outcomes: Record<string, number>;
+  /** Why plots fed no track, total, most frequent first. */
+  reasons: Record<string, number>;
+  /** Of the plots settled in the last minute, those that fed a track; null when they were few. */
+  used_share: number | null;
+  refused_share: number | null;
 }
 
 export type CentreEvent = { id: number; epoch: number } & (
