@@ -130,3 +130,16 @@ def test_labels_of_a_crowd_neither_overlap_nor_jump_and_the_important_ones_are_s
     status = page.evaluate("__app.status()")
     assert page.text("#labels") == f"{status['labelsShown']}/{status['labelsWanted']}"
     assert status["labelsShown"] < status["labelsWanted"] <= 300
+
+
+def test_the_detail_of_a_simulated_track_says_so_as_long_as_it_is(stage):
+    stage.serve(Scene(3))
+    picture = stage.scene.picture(1)
+    picture.is_simulated[1] = True
+    stage.hub.publish_picture(picture)
+    page = stage.open("#at=55.7/4.2/6&track=2")
+    page.wait("document.querySelector('#detail .simulated')")
+    assert page.text("#detail .simulated") == "SIM"
+    assert "pending" in page.text("#detail")
+    stage.publish(2)
+    page.wait("__app.status().sequence === 2 && !document.querySelector('#detail .simulated')")

@@ -16,10 +16,13 @@ from skypact.display.frame import (
     encode_frame,
     major_sigma,
 )
+from skypact.tracks.model import Identity, TargetKind
 
 
 def test_a_frame_gives_back_the_picture_to_the_step_of_each_column():
     picture = Scene(50, start=1_700_000_000.0).picture(7)
+    picture.identity[:3] = [Identity.FRIEND, Identity.SUSPECT, Identity.UNKNOWN]
+    picture.kind[:2] = [TargetKind.BIRD, TargetKind.JET]
     frame = decode_frame(encode_frame(picture, epoch=99))
     assert (frame.sequence, frame.epoch, frame.time, frame.flags) == (7, 99, picture.time, 0)
     columns = frame.columns
@@ -33,6 +36,8 @@ def test_a_frame_gives_back_the_picture_to_the_step_of_each_column():
     assert_allclose(np.cos(heading) * speed, picture.velocity[:, 1], atol=0.05)
     assert_allclose(columns["age"] * 0.25, picture.time - picture.updated, atol=0.13)
     assert_allclose(2.0 ** (columns["sigma"] / 16.0), major_sigma(picture.covariance), rtol=0.025)
+    assert_array_equal(columns["identity"], picture.identity)
+    assert_array_equal(columns["kind"], picture.kind)
     has_code = picture.squawk >= 0
     assert_array_equal(columns["squawk"][has_code], picture.squawk[has_code])
     assert np.all(columns["squawk"][~has_code] == NO_UINT16)
@@ -50,6 +55,10 @@ def test_flags_say_what_the_symbol_shows():
     geometric = np.isnan(picture.altitude)
     assert geometric.any()
     assert_array_equal((flags & TrackFlag.GEOMETRIC_ALTITUDE) != 0, geometric)
+    assert not (flags & TrackFlag.SIMULATED).any()
+    picture.is_simulated[7] = True
+    flags = decode_frame(encode_frame(picture, 0)).columns["flags"].astype(int)
+    assert np.flatnonzero(flags & TrackFlag.SIMULATED).tolist() == [7]
     assert_allclose(frame.columns["altitude"][geometric] * ALTITUDE_UNIT, picture.height[geometric], atol=4.0)
 
 

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from skypact.benchmarks.scene import Scene
 from skypact.display.hub import DisplayHub
 from skypact.display.server import create_app
+from skypact.tracks.model import Identity, TargetKind
 
 
 @pytest.fixture
@@ -39,8 +40,11 @@ def test_one_track_is_told_in_full(client, hub, scene):
     picture.squawk[2], picture.address[2], picture.sensors[2] = 0o7421, 0xABC, 0b10001
     picture.altitude[2], picture.velocity[2] = 3048.0, (100.0, 0.0, 0.0)
     picture.covariance[2] = np.diag([400.0, 100.0])
+    picture.identity[2], picture.kind[2] = Identity.ASSUMED_FRIEND, TargetKind.DRONE
+    picture.is_simulated[2] = True
     hub.publish_picture(picture)
     track = client.get("/api/tracks/3").json()
+    assert (track["identity"], track["kind"], track["simulated"]) == ("assumed friend", "drone", True)
     assert (track["number"], track["squawk"], track["address"]) == (3, "7421", "000ABC")
     assert track["sensors"] == ["RADAR 1", "RADAR 5"]
     assert track["flight_level"] == pytest.approx(100.0)

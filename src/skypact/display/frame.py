@@ -19,7 +19,7 @@ from skypact.core.units import FOOT
 from skypact.tracks.model import Picture
 
 MAGIC = b"SKYP"
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("<4sBBBxIIIxxxxd")
 
 DEGREES_1E7 = 1e7  # longitude and latitude are whole numbers of 1e-7 degree
@@ -44,6 +44,8 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("flags", "<u2"),
     ("age", "u1"),
     ("sigma", "u1"),
+    ("identity", "u1"),
+    ("kind", "u1"),
 )
 
 
@@ -55,11 +57,12 @@ class FrameFlag(IntFlag):
 
 
 class TrackFlag(IntFlag):
-    """What the page shows of a track by shape; the lowest bits of its flags."""
+    """What the page shows of a track by shape or a word; the lowest bits of its flags."""
 
     COASTING = 1
     SINGLE_SENSOR = 2
     GEOMETRIC_ALTITUDE = 4  # the altitude column is height above the ellipsoid, not pressure altitude
+    SIMULATED = 8  # the last plot that fed it was flagged as simulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ def _columns(picture: Picture) -> dict[str, NDArray[np.generic]]:
     flags = np.where(picture.is_coasting, int(TrackFlag.COASTING), 0)
     flags |= np.where(contributing == 1, int(TrackFlag.SINGLE_SENSOR), 0)
     flags |= np.where(geometric & np.isfinite(altitude), int(TrackFlag.GEOMETRIC_ALTITUDE), 0)
+    flags |= np.where(picture.is_simulated, int(TrackFlag.SIMULATED), 0)
     sigma = np.log2(np.maximum(np.nan_to_num(major_sigma(picture.covariance), nan=np.inf), 1.0))
     speed = np.hypot(picture.velocity[:, 0], picture.velocity[:, 1])
     turn = course(picture.velocity) / (2.0 * np.pi)
@@ -155,6 +159,8 @@ def _columns(picture: Picture) -> dict[str, NDArray[np.generic]]:
         "flags": flags,
         "age": np.clip(np.rint((picture.time - picture.updated) / AGE_UNIT), 0, 255),
         "sigma": np.clip(np.rint(sigma * SIGMA_STEPS), 0, 255),
+        "identity": picture.identity,
+        "kind": picture.kind,
     }
 
 

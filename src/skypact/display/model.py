@@ -43,7 +43,10 @@ class TrackRecord(BaseModel):
     address: str | None = Field(description="Mode S address, six hex digits")
     callsign: str | None
     sensors: list[str] = Field(description="that fed the track lately")
+    identity: str = Field(description="pending, unknown, assumed friend, friend, neutral, suspect or hostile")
+    kind: str = Field(description="unknown, airliner, jet, light, helicopter, drone, balloon or bird")
     coasting: bool = Field(description="predicted, for lack of plots that were expected")
+    simulated: bool = Field(description="the last plot that fed it was flagged as simulated")
     existence: float = Field(description="probability that there is a target")
     updated: float = Field(description="detection time of the last plot, UTC seconds since 1970")
     age: float = Field(description="time of applicability minus `updated`, s")

@@ -16,7 +16,7 @@ from skypact.core.units import DEGREE, FLIGHT_LEVEL
 from skypact.display.frame import course
 from skypact.display.hub import DisplayHub
 from skypact.display.model import CentreInfo, CentreRecord, SensorRecord, TrackRecord, TracksRecord
-from skypact.tracks.model import Picture
+from skypact.tracks.model import Identity, Picture, TargetKind
 
 
 def add_rest(app: FastAPI, hub: DisplayHub, info: CentreInfo) -> None:
@@ -74,7 +74,10 @@ def track_record(picture: Picture, row: int) -> dict[str, Any]:
         "address": None if address < 0 else f"{address:06X}",
         "callsign": callsign_to_text(int(picture.callsign[row])) or None,
         "sensors": _sensors_of(picture, row),
+        "identity": _words(Identity(picture.identity[row])),
+        "kind": _words(TargetKind(picture.kind[row])),
         "coasting": bool(picture.is_coasting[row]),
+        "simulated": bool(picture.is_simulated[row]),
         "existence": float(picture.existence[row]),
         "updated": float(picture.updated[row]),
         "age": picture.time - float(picture.updated[row]),
@@ -123,6 +126,10 @@ def _json(content: Any) -> Response:
 
 def _value(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
+
+
+def _words(value: Identity | TargetKind) -> str:
+    return value.name.lower().replace("_", " ")
 
 
 def _sensors_of(picture: Picture, row: int) -> list[str]:

@@ -1,23 +1,27 @@
 import { describe, expect, test } from "vitest";
 import {
+  IDENTITIES,
+  KINDS,
   ageOf,
   climbOf,
   decodeFrame,
   flightLevelOf,
   headingOf,
   isCoasting,
+  isSimulated,
   knotsOf,
   latitudeOf,
   longitudeOf,
   sensorsOf,
   squawkOf,
 } from "./frame";
+import { firstLine } from "./labeltext";
 
 /** A frame of two tracks, written byte by byte from the format's description. */
 function twoTracks(): ArrayBuffer {
-  const data = new ArrayBuffer(32 + 2 * (26 + 2));
+  const data = new ArrayBuffer(32 + 2 * (28 + 2));
   const view = new DataView(data);
-  new Uint8Array(data).set([0x53, 0x4b, 0x59, 0x50, 1, 0, 2, 0]);
+  new Uint8Array(data).set([0x53, 0x4b, 0x59, 0x50, 2, 0, 2, 0]);
   view.setUint32(8, 77, true);
   view.setUint32(12, 2, true);
   view.setUint32(16, 5, true);
@@ -34,9 +38,11 @@ function twoTracks(): ArrayBuffer {
   put(2, (to, row) => view.setInt16(to, [1200, -32768][row], true));
   put(2, (to, row) => view.setInt16(to, [254, -32768][row], true));
   put(2, (to, row) => view.setUint16(to, [0o7421, 65535][row], true));
-  put(2, (to, row) => view.setUint16(to, [0, 1][row], true));
+  put(2, (to, row) => view.setUint16(to, [8, 1][row], true));
   put(1, (to, row) => view.setUint8(to, [10, 255][row]));
   put(1, (to, row) => view.setUint8(to, [96, 0][row]));
+  put(1, (to, row) => view.setUint8(to, [2, 0][row]));
+  put(1, (to, row) => view.setUint8(to, [5, 0][row]));
   put(2, (to, row) => view.setUint16(to, [0b1_0000_0101, 0][row], true));
   return data;
 }
@@ -59,6 +65,14 @@ describe("a frame", () => {
     expect(squawkOf(frame, 0)).toBe("7421");
     expect(ageOf(frame, 0)).toBe(2.5);
     expect(isCoasting(frame, 1)).toBe(true);
+    expect([isSimulated(frame, 0), isSimulated(frame, 1)]).toEqual([true, false]);
+    expect([IDENTITIES[frame.identity[0]], IDENTITIES[frame.identity[1]]]).toEqual(["assumed friend", "pending"]);
+    expect([KINDS[frame.kind[0]], KINDS[frame.kind[1]]]).toEqual(["drone", "unknown"]);
+  });
+
+  test("says in a label's first line who is coasting and who is simulated", () => {
+    expect(firstLine(frame, 0, undefined)).toBe("T0007 SIM");
+    expect(firstLine(frame, 1, { number: 32767, uid: "1", callsign: "KLM1" })).toBe("KLM1~");
   });
 
   test("says null for what is not known", () => {

@@ -1,14 +1,28 @@
 /** Decodes the binary picture frame; the layout is that of `skypact/display/frame.py`. */
 
 const MAGIC = 0x50594b53; // "SKYP", little-endian
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_BYTES = 32;
-const ROW_BYTES = 26; // without the sensor bytes
+const ROW_BYTES = 28; // without the sensor bytes
 
 const HISTORY = 1;
 export const COASTING = 1;
 export const SINGLE_SENSOR = 2;
 export const GEOMETRIC_ALTITUDE = 4;
+export const SIMULATED = 8;
+
+/** Standard identities, by the numbers in frames. */
+export const IDENTITIES = [
+  "pending",
+  "unknown",
+  "assumed friend",
+  "friend",
+  "neutral",
+  "suspect",
+  "hostile",
+] as const;
+/** What a track is of, by the numbers in frames. */
+export const KINDS = ["unknown", "airliner", "jet", "light", "helicopter", "drone", "balloon", "bird"] as const;
 
 const NO_INT16 = -32768;
 const NO_UINT16 = 65535;
@@ -34,6 +48,8 @@ export interface Frame {
   flags: Uint16Array;
   age: Uint8Array;
   sigma: Uint8Array;
+  identity: Uint8Array;
+  kind: Uint8Array;
   sensorBytes: number;
   sensors: Uint8Array;
 }
@@ -74,6 +90,8 @@ export function decodeFrame(data: ArrayBuffer): Frame {
     flags: next(Uint16Array, 2),
     age: next(Uint8Array, 1),
     sigma: next(Uint8Array, 1),
+    identity: next(Uint8Array, 1),
+    kind: next(Uint8Array, 1),
     sensorBytes,
     sensors: new Uint8Array(data, offset, count * sensorBytes),
   };
@@ -115,6 +133,8 @@ export function squawkOf(frame: Frame, row: number): string | null {
 
 /** Seconds since the last plot, up to 63.75. */
 export const ageOf = (frame: Frame, row: number): number => frame.age[row] * 0.25;
+
+export const isSimulated = (frame: Frame, row: number): boolean => (frame.flags[row] & SIMULATED) !== 0;
 
 export const isCoasting = (frame: Frame, row: number): boolean => (frame.flags[row] & COASTING) !== 0;
 

@@ -1,5 +1,14 @@
 /** The words of a track's label: fixed order and width, `---` for what is not known. */
-import { GEOMETRIC_ALTITUDE, climbOf, flightLevelOf, isCoasting, knotsOf, squawkOf, type Frame } from "./frame";
+import {
+  GEOMETRIC_ALTITUDE,
+  climbOf,
+  flightLevelOf,
+  isCoasting,
+  isSimulated,
+  knotsOf,
+  squawkOf,
+  type Frame,
+} from "./frame";
 import { trackLabel } from "./filters";
 import type { TrackName } from "./picture";
 
@@ -20,13 +29,13 @@ export function tendency(frame: Frame, row: number): string {
   return climb > LEVEL_FLIGHT ? "^" : climb < -LEVEL_FLIGHT ? "v" : "=";
 }
 
-/** First line: callsign or track number; `~` says coasting, `*` that the height is geometric. */
+/** First line: callsign or track number; `~` says coasting, `SIM` simulated. */
 export function firstLine(frame: Frame, row: number, name: TrackName | undefined): string {
-  const flags = isCoasting(frame, row) ? "~" : "";
+  const flags = (isCoasting(frame, row) ? "~" : "") + (isSimulated(frame, row) ? " SIM" : "");
   return (name?.callsign ?? trackLabel(frame.number[row])) + flags;
 }
 
-/** Second line: flight level, tendency, ground speed in tens of knots. */
+/** Second line: flight level (`*` says that the height is geometric), tendency, ground speed in tens of knots. */
 export function secondLine(frame: Frame, row: number): string {
   const geometric = frame.flags[row] & GEOMETRIC_ALTITUDE ? "*" : "";
   const speed = String(Math.round(knotsOf(frame, row) / 10)).padStart(2, "0");

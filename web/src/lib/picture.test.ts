@@ -21,6 +21,8 @@ function frame(time: number, numbers: number[], extra: Partial<Frame> = {}): Fra
     flags: new Uint16Array(count),
     age: new Uint8Array(count),
     sigma: new Uint8Array(count),
+    identity: new Uint8Array(count),
+    kind: new Uint8Array(count),
     sensorBytes: 0,
     sensors: new Uint8Array(0),
     ...extra,
