@@ -193,8 +193,15 @@ def test_wishes_that_exclude_each_other_are_refused(files):
     assert len(run.stderr.strip().splitlines()) == 1
 
 
-def test_lines_of_random_records_never_crash():
+@pytest.mark.counts("random records shown as lines", sample=1_200, soak=400_000)
+def test_lines_of_random_records_never_crash(count):
     rng = np.random.default_rng(8)
-    for _ in range(300):
-        for category, edition in ((48, "1.32"), (62, "1.21"), (1, "1.4"), (21, "0.26")):
-            assert isinstance(read_record(rng.bytes(int(rng.integers(1, 60))), category, edition), dict)
+    kinds = [(48, "1.32"), (62, "1.21"), (1, "1.4"), (21, "0.26")]
+    for number in range(count):
+        category, edition = kinds[number % len(kinds)]
+        assert isinstance(read_record(rng.bytes(int(rng.integers(1, 60))), category, edition), dict)
+
+
+def test_a_random_field_sequence_inside_a_random_field_sequence_is_an_error():
+    sequence_of_itself = bytes.fromhex("010102 01 15 00")
+    assert read_record(sequence_of_itself, 1, "1.4") == {"error": "random field sequence names item 21"}

@@ -90,7 +90,7 @@ def _random_sequence(reader: "_Reader", items: dict[str, Structure], order: list
     for _ in range(reader.octets(1)[0]):
         number = reader.octets(1)[0]
         name = order[number - 1] if 1 <= number <= len(order) else "-"
-        if name not in items:
+        if name not in items or name == "rfs":
             raise ValueError(f"random field sequence names item {number}")
         found[name] = reader.structure(items[name])
     return found
