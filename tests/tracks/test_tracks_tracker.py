@@ -263,9 +263,16 @@ def test_a_plot_of_no_use_is_refused_with_its_reason_and_harms_nothing(columns, 
     assert_array_equal(tracker.picture(START + 121.0).position, alone.picture(START + 121.0).position)
 
 
-def test_random_garbage_neither_crashes_nor_loses_a_plot_nor_breaks_good_tracks():
+@pytest.mark.counts("runs of the tracker with more garbage than plots", sample=10, soak=300)
+def test_random_garbage_neither_crashes_nor_loses_a_plot_nor_breaks_good_tracks(count):
+    broken = sum(broken_by_garbage(np.random.default_rng([11, seed])) for seed in range(count))
+    # Garbage that bears the codes of good plots may still starve a track: 3 of 1,800 when this was written.
+    assert broken <= 0.01 * 6 * count
+
+
+def broken_by_garbage(rng):
+    """How many of six tracks are lost or wrong after garbage came between their plots."""
     table = radars(2)
-    rng = np.random.default_rng(11)
     good = flights(table)
     junk = good.take(rng.integers(0, len(good), 400))
     columns = {name: getattr(junk, name).copy() for name in COLUMNS}
@@ -278,10 +285,10 @@ def test_random_garbage_neither_crashes_nor_loses_a_plot_nor_breaks_good_tracks(
     tracker = Tracker(table)
     track(tracker, plots)
     picture = tracker.picture(START + 121.0)
-    assert (errors(picture, START + 121.0, 6) < 1_500.0).all()
     assert np.isfinite(picture.position).all() and np.isfinite(picture.covariance).all()
     outcomes = tracker.take_outcomes()
     assert len(np.unique(outcomes.plot)) == len(outcomes.plot)
+    return int((errors(picture, START + 121.0, 6) > 1_500.0).sum())
 
 
 def test_seventy_sensors_each_have_their_bit():
