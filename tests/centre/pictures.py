@@ -10,6 +10,10 @@ from skypact.tracks.model import Identity, Picture, TargetKind
 TIME = 1_800_000_000.0
 
 
+COVARIANCE = np.diag([2500.0, 1600.0, 9.0, 9.0])  # of east, north and their velocities
+COVARIANCE[0, 1] = COVARIANCE[1, 0] = 400.0
+
+
 def make_picture(
     numbers: list[int],
     *,
@@ -37,6 +41,12 @@ def make_picture(
         sequence=sequence,
         reference=Geodetic(50.0 * DEGREE, 5.0 * DEGREE, 0.0),
         sensor_names=("one",),
+        centre_names=("ALPHA",),
+        joint_centre=np.zeros(count, np.uint8),
+        joint_number=np.array(numbers).astype(np.int32),
+        centres=np.ones(count, np.uint64),
+        reporter=np.zeros(count, np.uint8),
+        report_age=np.full(count, np.nan),
         number=np.array(numbers, dtype=np.int32),
         uid=identifiers,
         position=np.zeros((count, 3)),
@@ -44,7 +54,7 @@ def make_picture(
         longitude=longitude * DEGREE,
         height=np.full(count, 3000.0),
         velocity=np.tile([120.0, -80.0, 0.0], (count, 1)),
-        covariance=np.tile([[2500.0, 400.0], [400.0, 1600.0]], (count, 1, 1)),
+        covariance=np.tile(COVARIANCE, (count, 1, 1)),
         altitude=levels * FLIGHT_LEVEL,
         altitude_time=np.full(count, time - 1.5),
         vertical_rate=np.full(count, 5.0),

@@ -39,7 +39,7 @@ def test_one_track_is_told_in_full(client, hub, scene):
     picture = scene.picture(4)
     picture.squawk[2], picture.address[2], picture.sensors[2] = 0o7421, 0xABC, 0b10001
     picture.altitude[2], picture.velocity[2] = 3048.0, (100.0, 0.0, 0.0)
-    picture.covariance[2] = np.diag([400.0, 100.0])
+    picture.covariance[2] = np.diag([400.0, 100.0, 4.0, 4.0])
     picture.identity[2], picture.kind[2] = Identity.ASSUMED_FRIEND, TargetKind.DRONE
     picture.is_simulated[2] = True
     hub.publish_picture(picture)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skypact.core.geodesy import enu_from_geodetic, enu_rotation
 from skypact.plots.batches import batch_starts
@@ -445,3 +445,22 @@ def test_a_picture_tells_how_its_targets_move(turn_deg, most_probable):
     assert picture.movement[0].argmax() == most_probable
     assert picture.movement[0].max() > 0.6
     assert picture.movement[0].sum() <= 1.0 + 1e-9
+
+
+def test_sensors_that_join_later_feed_the_tracks_that_are_there():
+    table = radars(3, period=10.0)
+    first = SensorTable(table.sensors[:2], table.reference)
+    plots = flights(table, seconds=60, targets=3)
+    early = (plots.received < START + 30.0) & (plots.sensor < 2)
+    tracker = Tracker(first)
+    track(tracker, plots.take(early))
+    before = tracker.picture(START + 31.0)
+    tracker.add_sensors(table)
+    assert tracker.picture(START + 31.0).position.tobytes() == before.position.tobytes()
+    track(tracker, plots.take(plots.received >= START + 30.0))
+    after = tracker.picture(START + 61.0)
+    assert (after.uid == before.uid).all()
+    assert (after.sensors[:, 0] == 0b111).all()
+    whole = Tracker(table)
+    track(whole, plots)
+    assert_allclose(after.position, whole.picture(START + 61.0).position, atol=60.0)

@@ -74,7 +74,7 @@ class Scene:
             coasting, draw.uniform(8.0, 45.0, count), (after * 0.5 + draw.uniform(0, 4, count)) % 4.0
         )
         sigma = draw.uniform(25.0, 200.0, count)
-        covariance = np.zeros((count, 2, 2))
+        covariance = np.tile(np.diag([0.0, 0.0, 4.0, 4.0]), (count, 1, 1))
         covariance[:, 0, 0], covariance[:, 1, 1] = sigma**2, (0.6 * sigma) ** 2
         words = (draw.random((count, 6)) < 0.45) @ (1 << np.arange(6))
         height = np.where(np.isfinite(altitude), altitude, 9000.0) + 40.0
@@ -91,6 +91,12 @@ class Scene:
             sequence=sequence,
             reference=reference,
             sensor_names=tuple(self.sensors.names),
+            centre_names=("ALPHA",),
+            joint_centre=np.zeros(count, np.uint8),
+            joint_number=(rows + 1).astype(np.int32),
+            centres=np.ones(count, np.uint64),
+            reporter=np.zeros(count, np.uint8),
+            report_age=np.full(count, np.nan),
             number=(rows + 1).astype(np.int32),
             uid=np.column_stack([np.full(count, self.seed), rows + 1]).astype(np.uint64),
             position=enu_from_geodetic(latitude, longitude, height, (*reference,)),

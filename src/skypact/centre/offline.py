@@ -20,7 +20,6 @@ from skypact.tracks.parquet import TracksWriter, uid_texts
 from skypact.tracks.tracker import Tracker
 
 CHUNK = 20_000  # plots handed to the pipeline at a time; the result does not depend on it
-CENTRE_NAME = "LOCAL"  # before the joint track numbers of offline tracks
 
 Progress = Callable[[int, int], None]  # plots done, plots in all
 
@@ -61,7 +60,7 @@ def track_to_files(
     summary = TrackingSummary(plots=len(plots))
     numbers: set[bytes] = set()
     with ExitStack() as stack:
-        writer = stack.enter_context(TracksWriter(out, CENTRE_NAME))
+        writer = stack.enter_context(TracksWriter(out))
         for picture in track_plots(plots, tracker, period, progress):
             writer.write(picture)
             summary.pictures += 1

@@ -82,7 +82,7 @@ def track_record(picture: Picture, row: int) -> dict[str, Any]:
         "updated": float(picture.updated[row]),
         "age": picture.time - float(picture.updated[row]),
         "born": float(picture.born[row]),
-        "accuracy": _accuracy(picture.covariance[row]),
+        "accuracy": _accuracy(picture.covariance[row, :2, :2]),
     }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from skypact.core.arrays import Int32s1
 from skypact.core.jit import inner_kernel, kernel
+from skypact.plots.model import PlotFlag
 from skypact.tracks.clutter import clutter_cell, clutter_density
 from skypact.tracks.earth import Frame, height_and_vertical, seen_from
 from skypact.tracks.filtering import pair_likelihoods
@@ -16,6 +17,7 @@ from skypact.tracks.measurement import (
     NEEDS_RANGE,
     P_ADDRESS,
     P_CALLSIGN,
+    P_FLAGS,
     P_RANGE_RATE,
     P_SENSOR,
     P_SQUAWK,
@@ -67,6 +69,7 @@ _SIGMAS = 4.5  # of the cheap gate
 _ACCELERATION = 40.0  # m/s² that the cheap gate allows for
 _HEIGHT_UNKNOWN = 12_000.0  # m; heights that a plot without one may have
 _SAME_LOOK = 0.6  # of the period: two plots of one sensor closer than that are of one look
+_GARBLED = int(PlotFlag.GARBLED)
 
 
 @inner_kernel
@@ -190,6 +193,16 @@ def codes_factor(
     return factor
 
 
+@kernel
+def squawk_against(plots: Plots, p: int, ours: int) -> int:
+    """The squawk of a plot as evidence for or against `ours`; -1 when it says nothing.
+
+    A garbled or not validated code that is the same by chance is rare, one that differs is not.
+    """
+    squawk = int(plots.codes[p, P_SQUAWK])
+    return -1 if squawk != ours and (plots.codes[p, P_FLAGS] & _GARBLED) != 0 else squawk
+
+
 @inner_kernel
 def lay_for_track(
     plots: Plots, p: int, t: int, sensors: Sensors, frame: Frame, tracks: Tracks, work: Work
@@ -266,7 +279,7 @@ def try_pair(
             tracks.ints[t, T_SQUAWK],
             tracks.ints[t, T_ADDRESS],
             tracks.ints[t, T_CALLSIGN],
-            int(plots.codes[p, P_SQUAWK]),
+            squawk_against(plots, p, int(tracks.ints[t, T_SQUAWK])),
             int(plots.codes[p, P_ADDRESS]),
             int(plots.codes[p, P_CALLSIGN]),
         )

@@ -91,6 +91,7 @@ from skypact.tracks.state import (
 WAIT_LOOKS = 2.3  # a plot waits for a partner for so many looks of its sensor
 _CLIMB_SIGMA = 25.0  # m/s, of a new target's vertical speed
 _GATE = 20.0  # squared distance between partners, three dimensions
+_GARBLED = int(PlotFlag.GARBLED)
 _SIMULATED = int(PlotFlag.SIMULATED)
 _RING_ELEVATION = 0.342  # sine of 20 degrees: above it, a plot without height is a ring
 
@@ -145,8 +146,9 @@ def open_plot(
     for i in range(3):
         opened.place[o, i] = rows.place[p, i]
     opened.real[o, O_HEIGHT] = rows.place[p, 3]
-    opened.real[o, O_ALTITUDE] = plots.real[p, P_ALTITUDE]
-    opened.ints[o, O_SQUAWK] = plots.codes[p, P_SQUAWK]
+    is_clear = (plots.codes[p, P_FLAGS] & _GARBLED) == 0
+    opened.real[o, O_ALTITUDE] = plots.real[p, P_ALTITUDE] if is_clear else np.nan
+    opened.ints[o, O_SQUAWK] = plots.codes[p, P_SQUAWK] if is_clear else -1
     opened.ints[o, O_ADDRESS] = plots.codes[p, P_ADDRESS]
     opened.ints[o, O_CALLSIGN] = plots.codes[p, P_CALLSIGN]
     opened.ints[o, O_RING] = work.ints[p, W_RING]

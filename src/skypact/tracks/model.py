@@ -43,14 +43,20 @@ class Picture:
     sequence: int  # rises by one for each picture of a centre
     reference: Geodetic  # origin of the centre's local frame
     sensor_names: tuple[str, ...]  # of the sensor table, in its order
-    number: NDArray[np.int32]  # (N,) track number in this centre, 1 to 32767
+    centre_names: tuple[str, ...]  # this centre first, then its partners
+    number: NDArray[np.int32]  # (N,) track number in this centre; 1 to 32767 from its own tracker
+    joint_centre: NDArray[np.uint8]  # (N,) of the joint track number: place in `centre_names`
+    joint_number: NDArray[np.int32]  # (N,) of the joint track number, 1 to 32767
+    centres: NDArray[np.uint64]  # (N,) bit c: a track of centre c is in it
+    reporter: NDArray[np.uint8]  # (N,) who holds reporting responsibility: place in `centre_names`
+    report_age: Floats1  # (N,) of the oldest partner's report in the state, s; NaN for none
     uid: NDArray[np.uint64]  # (N, 2) high and low half of the 128-bit identifier that is never reused
     position: Floats2  # (N, 3) in the centre's frame, m
     latitude: Floats1  # (N,) rad
     longitude: Floats1  # (N,) rad
     height: Floats1  # (N,) above the ellipsoid, m
     velocity: Floats2  # (N, 3) east, north, up at the target, m/s
-    covariance: Floats3  # (N, 2, 2) of the horizontal position, east and north at the target, m²
+    covariance: Floats3  # (N, 4, 4) of position and velocity, each east and north at the target, m and m/s
     altitude: Floats1  # (N,) last pressure altitude, m; NaN when none is known
     altitude_time: Floats1  # (N,) when it was detected, UTC s since 1970; NaN when none is known
     vertical_rate: Floats1  # (N,) m/s; NaN when not known
@@ -74,7 +80,7 @@ class Picture:
 PICTURE_COLUMNS: tuple[str, ...] = tuple(
     column.name
     for column in fields(Picture)
-    if column.name not in {"time", "sequence", "reference", "sensor_names"}
+    if column.name not in {"time", "sequence", "reference", "sensor_names", "centre_names"}
 )
 
 

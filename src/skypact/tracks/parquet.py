@@ -31,9 +31,12 @@ def uid_texts(uid: NDArray[np.uint64]) -> list[str]:
     return [f"{high:016x}{low:016x}" for high, low in uid.tolist()]
 
 
-def joint_number(centre: str, number: int) -> str:
-    """The joint track number of a track that `centre` numbered first, as in `ALPHA-00017`."""
-    return f"{centre}-{number:05d}"
+def joint_numbers(picture: Picture) -> list[str]:
+    """The joint track number of each track, as in `ALPHA-00017`."""
+    return [
+        f"{picture.centre_names[centre]}-{number:05d}"
+        for centre, number in zip(picture.joint_centre.tolist(), picture.joint_number.tolist(), strict=True)
+    ]
 
 
 def sensor_lists(sensors: NDArray[np.uint64], names: tuple[str, ...]) -> list[str]:
@@ -49,14 +52,14 @@ def sensor_lists(sensors: NDArray[np.uint64], names: tuple[str, ...]) -> list[st
     return lists
 
 
-def picture_table(picture: Picture, centre: str) -> pa.Table:
-    """One picture as an Arrow table with the columns of tracks files; `centre` names joint numbers."""
+def picture_table(picture: Picture) -> pa.Table:
+    """One picture as an Arrow table with the columns of tracks files."""
     covariance = picture.covariance
     columns: dict[str, Any] = {
         "time": np.full(len(picture), picture.time),
         "track": picture.number,
         "uid": uid_texts(picture.uid),
-        "joint": [joint_number(centre, number) for number in picture.number.tolist()],
+        "joint": joint_numbers(picture),
         "latitude_deg": picture.latitude / DEGREE,
         "longitude_deg": picture.longitude / DEGREE,
         "altitude": picture.altitude,
@@ -79,16 +82,15 @@ def picture_table(picture: Picture, centre: str) -> pa.Table:
 class TracksWriter:
     """Writes pictures to a tracks file, one after the other; use it in a `with` statement."""
 
-    def __init__(self, path: Path, centre: str) -> None:
-        """Open `path`; `centre` is the name before the joint track numbers."""
-        self._centre = centre
+    def __init__(self, path: Path) -> None:
+        """Open `path`."""
         self._writer = pq.ParquetWriter(path, SCHEMA)
         self._waiting: list[pa.Table] = []
         self.rows = 0
 
     def write(self, picture: Picture) -> None:
         """Append the picture's tracks."""
-        table = picture_table(picture, self._centre)
+        table = picture_table(picture)
         self._waiting.append(table)
         self.rows += table.num_rows
         if sum(waiting.num_rows for waiting in self._waiting) >= ROWS_PER_GROUP:

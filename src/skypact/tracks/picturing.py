@@ -37,13 +37,13 @@ def extrapolate_tracks(
 
     Returns:
         (N, 3) positions in the centre's frame, m; (N, 3) velocities east, north and up at the
-        target, m/s; (N, 2, 2) covariances of the horizontal position there, m²; and (N, 3)
-        latitude (rad), longitude (rad) and height (m).
+        target, m/s; (N, 4, 4) covariances of position east and north and velocity east and north
+        there, in m and m/s; and (N, 3) latitude (rad), longitude (rad) and height (m).
     """
     count = len(slots)
     position = np.empty((count, 3))
     velocity = np.empty((count, 3))
-    covariance = np.empty((count, 2, 2))
+    covariance = np.empty((count, 4, 4))
     geodetic = np.empty((count, 3))
     models = tracks.weight.shape[1]
     mean, cov, weight = np.empty((models, 6)), np.empty((models, 6, 6)), np.empty(models)
@@ -76,10 +76,13 @@ def extrapolate_tracks(
         velocity[n, 2] = ux * whole[3] + uy * whole[4] + uz * whole[5]
         for i in range(2):
             velocity[n, i] = axes[i, 0] * whole[3] + axes[i, 1] * whole[4] + axes[i, 2] * whole[5]
-            for j in range(2):
+        for a in range(4):
+            for b in range(4):
                 value = 0.0
                 for k in range(3):
                     for h in range(3):
-                        value += axes[i, k] * whole_cov[k, h] * axes[j, h]
-                covariance[n, i, j] = value
+                        value += (
+                            axes[a % 2, k] * whole_cov[3 * (a // 2) + k, 3 * (b // 2) + h] * axes[b % 2, h]
+                        )
+                covariance[n, a, b] = value
     return position, velocity, covariance, geodetic

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 class TrackerSettings:
     """Choices of one tracker; probabilities have no unit, times are in s."""
 
+    centre: str = "LOCAL"  # its name, before the joint track numbers that it gives
     centre_seed: int = 0  # makes the identifiers of this centre's tracks differ from those of others
     confirm_existence: float = 0.999  # a tentative track at least this probable is confirmed
     confirm_plots: int = 3  # and fed by at least so many plots

@@ -315,6 +315,28 @@ def grow_tracks(old: Tracks, slots: int, free: int) -> Tracks:
     return new
 
 
+def add_looks(old: Looks, clutter_per_scan: Floats1, memory_looks: float) -> Looks:
+    """What the sensors of `old` have seen, and nothing yet of those that the table, (S,), has beyond them."""
+    new = make_looks(clutter_per_scan, memory_looks)
+    before = len(old.latest)
+    for name in Looks._fields:
+        if name != "now":
+            getattr(new, name)[:before] = getattr(old, name)
+    new.now[:] = old.now
+    return new
+
+
+def add_passes(old: Tracks, sensors: int) -> Tracks:
+    """The same tracks with room for more sensors, none of which has seen them yet."""
+    slots, before = old.passes.shape[:2]
+    passes, missed = np.zeros((slots, sensors, 2)), np.zeros((slots, sensors, 2), np.uint8)
+    passes[:, :before], missed[:, :before] = old.passes, old.missed
+    # As in a new track: what the sensor missed counts from now on.
+    passes[:, before:, T_SEEN] = old.real[:, T_UPDATED, None]
+    passes[:, before:, T_HIT] = -np.inf
+    return old._replace(passes=passes, missed=missed)
+
+
 def grow_open_plots(old: OpenPlots, slots: int, free: int) -> OpenPlots:
     """The same for open plots."""
     new = make_open_plots(slots)

@@ -62,6 +62,8 @@ from skypact.tracks.state import (
     TRACKS_FREE,
     TRACKS_OVERFLOWN,
     Params,
+    add_looks,
+    add_passes,
     grow_open_plots,
     grow_tracks,
     make_book,
@@ -110,6 +112,19 @@ class Tracker:
         self._book.counts[OPEN_FREE] = 2 * slots
         self._settled: list[NDArray[np.int64]] = []
 
+    def add_sensors(self, sensors: SensorTable) -> None:
+        """Go on with a longer table that begins with the present sensors, when a partner's join.
+
+        The tracks and what was learned of the present sensors stay.
+        """
+        before = len(self.sensor_table)
+        assert sensors.sensors[:before] == self.sensor_table.sensors
+        assert sensors.reference == self.sensor_table.reference
+        self.sensor_table = sensors
+        self._sensors = read_only(_sensor_arrays(sensors))
+        self._tracks = add_passes(self._tracks, len(sensors))
+        self._looks = add_looks(self._looks, sensors.clutter_per_scan, MEMORY_LOOKS)
+
     def process(self, plots: PlotBatch) -> None:
         """Take in one closed batch; its plots may be in any order of detection."""
         count = len(plots)
@@ -151,7 +166,13 @@ class Tracker:
             sequence=self._sequence,
             reference=reference,
             sensor_names=tuple(self.sensor_table.names),
+            centre_names=(self.settings.centre,),
             number=ints[:, T_NUMBER].astype(np.int32),
+            joint_centre=np.zeros(len(rows), np.uint8),
+            joint_number=ints[:, T_NUMBER].astype(np.int32),
+            centres=np.ones(len(rows), np.uint64),
+            reporter=np.zeros(len(rows), np.uint8),
+            report_age=np.full(len(rows), np.nan),
             uid=make_uids(ints[:, T_SERIAL], self.settings.centre_seed),
             position=position,
             latitude=geodetic[:, 0].copy(),

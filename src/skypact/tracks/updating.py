@@ -76,6 +76,7 @@ _FREE_ENOUGH = 0.3  # probability that a plot is of no track, for it to wait for
 
 _UPDATED, _CLUTTER = int(Outcome.UPDATED), int(Outcome.CLUTTER)
 _LATE, _MALFORMED = int(Outcome.LATE), int(Outcome.MALFORMED)
+_GARBLED = int(PlotFlag.GARBLED)
 _SIMULATED = int(PlotFlag.SIMULATED)
 _NONE = int(OutcomeReason.NONE)
 _NEAR_TRACK = int(OutcomeReason.NEAR_TRACK)
@@ -151,9 +152,13 @@ def blend_plots(
 
 @inner_kernel
 def take_codes(plots: Plots, p: int, tracks: Tracks, t: int) -> None:
-    """Take a plot's codes, altitude and being simulated into a track; a code that differs must come twice."""
+    """Take a plot's codes, altitude and being simulated into a track; a code that differs must come twice.
+
+    Of a garbled plot neither squawk nor altitude: its flag does not say which of the two it is.
+    """
+    is_clear = (plots.codes[p, P_FLAGS] & _GARBLED) == 0
     squawk, address = int(plots.codes[p, P_SQUAWK]), int(plots.codes[p, P_ADDRESS])
-    if squawk >= 0 and squawk != tracks.ints[t, T_SQUAWK]:
+    if is_clear and squawk >= 0 and squawk != tracks.ints[t, T_SQUAWK]:
         if tracks.ints[t, T_SQUAWK] < 0 or tracks.ints[t, T_RIVAL_SQUAWK] == squawk:
             tracks.ints[t, T_SQUAWK] = squawk
             tracks.ints[t, T_RIVAL_SQUAWK] = -1
@@ -167,7 +172,7 @@ def take_codes(plots: Plots, p: int, tracks: Tracks, t: int) -> None:
             tracks.ints[t, T_RIVAL_ADDRESS] = address
     if plots.codes[p, P_CALLSIGN] != 0:
         tracks.ints[t, T_CALLSIGN] = plots.codes[p, P_CALLSIGN]
-    if not isnan(plots.real[p, P_ALTITUDE]):
+    if is_clear and not isnan(plots.real[p, P_ALTITUDE]):
         tracks.real[t, T_ALTITUDE] = plots.real[p, P_ALTITUDE]
         tracks.real[t, T_ALTITUDE_TIME] = plots.real[p, P_TIME]
     tracks.ints[t, T_SIMULATED] = 1 if (plots.codes[p, P_FLAGS] & _SIMULATED) != 0 else 0
