@@ -1,0 +1,199 @@
+"""What the journal holds: records, and the events and acts in them.
+
+A *record* is a seal and, unless it is withheld, a content. The seal chains the records of one centre:
+
+    digest    = SHA-256 of the content
+    hash      = SHA-256 of {centre, digest, previous, sequence}
+    signature = Ed25519 of "skypact journal record " and the hash, by the centre's key
+
+each over canonical JSON (RFC 8785), in lower-case hexadecimal digits. A partner that may not read a
+content still gets its seal, so that the chain proves itself with every record in its place.
+"""
+
+from typing import Any
+
+import msgspec
+
+GENESIS = "0" * 64  # stands where the first record of a log names the one before it
+RECORD_LIMIT = 1_000_000  # octets of one record as a line
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """What befell a centre, as its machine records it; `partner` is always the other centre's name."""
+
+
+class LinkUp(Event, frozen=True, kw_only=True, tag="link_up"):
+    """The partner is heard again, or for the first time."""
+
+    partner: str
+
+
+class LinkDown(Event, frozen=True, kw_only=True, tag="link_down"):
+    """The partner is not heard any more."""
+
+    partner: str
+    reason: str
+
+
+class RungChanged(Event, frozen=True, kw_only=True, tag="rung_changed"):
+    """What we give the partner moved to another rung of the ladder."""
+
+    partner: str
+    rung: str  # plots, tracks, alerts, alone
+    reason: str
+
+
+class Suspended(Event, frozen=True, kw_only=True, tag="suspended"):
+    """A person stopped what we give the partner."""
+
+    partner: str
+    by: str
+    reason: str
+    rung: str = "alone"  # what the partner gets meanwhile at most: alerts, or nothing
+
+
+class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
+    """A person ended the suspension."""
+
+    partner: str
+    by: str
+    reason: str = ""
+
+
+class PartnerJoined(Event, frozen=True, kw_only=True, tag="partner_joined"):
+    """A person accepted the partner with these keys."""
+
+    partner: str
+    key: str  # that the partner's journal begins with: public Ed25519 key, hexadecimal
+    certificate: str  # SHA-256 fingerprint of its link certificate
+    by: str = ""
+
+
+class PartnerRevoked(Event, frozen=True, kw_only=True, tag="partner_revoked"):
+    """A person ended the trust in the partner's keys."""
+
+    partner: str
+    by: str
+    reason: str
+
+
+class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
+    """All later records of this log are signed by another key."""
+
+    key: str  # public Ed25519 key, hexadecimal
+
+
+class CertificateChanged(Event, frozen=True, kw_only=True, tag="certificate_changed"):
+    """A link certificate was renewed: a partner's, or our own where `partner` is empty."""
+
+    partner: str
+    certificate: str  # SHA-256 fingerprint
+
+
+class PolicyChanged(Event, frozen=True, kw_only=True, tag="policy_changed"):
+    """What the partner may see is from now on ruled by this text."""
+
+    partner: str
+    sha256: str  # of the text in UTF-8
+    text: str
+
+
+class ExerciseBegan(Event, frozen=True, kw_only=True, tag="exercise_began"):
+    """The centre agreed to the exercise; it is on between centres that all agreed."""
+
+    exercise: str
+
+
+class ExerciseEnded(Event, frozen=True, kw_only=True, tag="exercise_ended"):
+    """The centre left the exercise."""
+
+    exercise: str
+
+
+class TracksCorrelated(Event, frozen=True, kw_only=True, tag="tracks_correlated"):
+    """A person said that two tracks are one aircraft."""
+
+    uids: tuple[str, str]  # 32 hexadecimal digits each
+    by: str
+    reason: str = ""
+
+
+class TracksSeparated(Event, frozen=True, kw_only=True, tag="tracks_separated"):
+    """A person said that two tracks are two aircraft."""
+
+    uids: tuple[str, str]  # 32 hexadecimal digits each
+    by: str
+    reason: str = ""
+
+
+AnyEvent = (
+    LinkUp
+    | LinkDown
+    | RungChanged
+    | Suspended
+    | Resumed
+    | PartnerJoined
+    | PartnerRevoked
+    | KeyChanged
+    | CertificateChanged
+    | PolicyChanged
+    | ExerciseBegan
+    | ExerciseEnded
+    | TracksCorrelated
+    | TracksSeparated
+)
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who did an act, and the proof of it."""
+
+    name: str
+    key: str  # public Ed25519 key, hexadecimal
+    signature: str  # Ed25519 of the act in canonical JSON, by that key, hexadecimal
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a record says: an event, or an act with the person who did it.
+
+    Both are kept as read, with kinds and fields that only a later version knows, so that the digest
+    of a record stays provable; `event_of` gives the event with its type.
+    """
+
+    received: float  # UTC s since 1970, by the clock of the centre whose log this is
+    exercise: bool  # never to be mixed up with live
+    salt: str  # so that nobody finds a withheld content by trying likely ones against its digest
+    event: dict[str, Any] | None = None
+    act: dict[str, Any] | None = None
+    person: Person | None = None
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One record of one centre's log; `content` is None exactly where it is withheld from the reader."""
+
+    centre: str
+    sequence: int  # from 1 without gaps
+    previous: str  # hash of the record before
+    digest: str
+    hash: str
+    signature: str
+    content: Content | None = None
+    withheld: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Kind of the event or act; "withheld" where the content is, "" where none is told."""
+        if self.content is None:
+            return "withheld"
+        said = self.content.event if self.content.event is not None else self.content.act
+        return str((said or {}).get("kind", ""))
+
+
+def event_of(record: Record) -> AnyEvent | None:
+    """The event in a record; None for an act, a withheld content, and what only a later version knows."""
+    if record.content is None or record.content.event is None:
+        return None
+    try:
+        event: AnyEvent = msgspec.convert(record.content.event, AnyEvent)
+    except msgspec.ValidationError:
+        return None
+    return event
