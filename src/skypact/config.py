@@ -9,7 +9,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from skypact.centre.areas import EVERYWHERE, Area, Box, Polygon
 from skypact.centre.settings import (
     CentreSettings,
     DisplaySettings,
@@ -17,16 +16,15 @@ from skypact.centre.settings import (
     OutputUser,
     ReceptionRule,
 )
+from skypact.core.areas import AreaConfig, area_from_config
 from skypact.core.errors import BadInputError
-from skypact.core.units import DEGREE, FOOT
+from skypact.core.units import FOOT
 from skypact.sensors.model import ReferencePoint, Sensor, SensorTable, make_sensor_table
 from skypact.sensors.receive import UdpSource
 from skypact.tracks.settings import TrackerSettings
 
 _TRACKER = TrackerSettings()
 Octet = Annotated[int, Meta(ge=0, le=255)]
-Latitude = Annotated[float, Meta(ge=-90, le=90)]
-Longitude = Annotated[float, Meta(ge=-180, le=180)]
 
 
 class CentreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,16 +45,6 @@ class InputConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     interface: str = ""
     sender: str | list[str] = []
     sensors: list[str] = []  # names of sensors that may speak from these senders only
-
-
-class AreaConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A box, or a polygon of [latitude, longitude] corners, in degrees."""
-
-    south_deg: Latitude | None = None
-    north_deg: Latitude | None = None
-    west_deg: Longitude | None = None
-    east_deg: Longitude | None = None
-    polygon_deg: list[tuple[Latitude, Longitude]] | None = None
 
 
 class OutputConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -229,37 +217,13 @@ def _user(entry: OutputConfig, centre: CentreConfig, n: int, where: str) -> Outp
         address=address,
         port=port,
         interface=entry.interface,
-        area=_area(entry.area, f"{where}.area"),
+        area=area_from_config(entry.area, f"{where}.area"),
         floor=float("-inf") if entry.floor_ft is None else entry.floor_ft * FOOT,
         ceiling=float("inf") if entry.ceiling_ft is None else entry.ceiling_ft * FOOT,
         period=entry.period_s,
         sac=centre.sac if entry.sac is None else entry.sac,
         sic=centre.sic if entry.sic is None else entry.sic,
     )
-
-
-def _area(area: AreaConfig | None, where: str) -> Area:
-    if area is None:
-        return EVERYWHERE
-    sides = (area.south_deg, area.west_deg, area.north_deg, area.east_deg)
-    if area.polygon_deg is not None:
-        if any(side is not None for side in sides):
-            raise BadInputError("both a box and a polygon", where, "give one of them")
-        if len(area.polygon_deg) < 3:
-            raise BadInputError("fewer than three corners", f"{where}.polygon_deg")
-        latitude, longitude = zip(*area.polygon_deg, strict=True)
-        return Polygon(
-            tuple(value * DEGREE for value in latitude), tuple(value * DEGREE for value in longitude)
-        )
-    south, west, north, east = (
-        side * DEGREE if side is not None else default
-        for side, default in zip(
-            sides, (EVERYWHERE.south, EVERYWHERE.west, EVERYWHERE.north, EVERYWHERE.east), strict=True
-        )
-    )
-    if south > north:
-        raise BadInputError("south_deg is north of north_deg", where)
-    return Box(south, west, north, east)
 
 
 def _exchange(entry: ExchangeConfig, folder: Path, where: str) -> ExchangeSettings:

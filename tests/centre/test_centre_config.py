@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from skypact.centre.areas import Box, Polygon
 from skypact.config import parse_config, read_config
+from skypact.core.areas import Box, Polygon
 from skypact.core.errors import BadInputError
 from skypact.core.units import DEGREE, FOOT
 

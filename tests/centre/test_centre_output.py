@@ -8,9 +8,9 @@ from asterix.generated import Cat_062_1_21, Cat_065_1_6
 from pictures import TIME, make_picture
 
 from skypact.centre.ages import SourceAges
-from skypact.centre.areas import Box, Polygon
 from skypact.centre.output import PictureSender
 from skypact.centre.settings import OutputUser
+from skypact.core.areas import Box, Polygon
 from skypact.core.text import callsign_to_text
 from skypact.core.units import DEGREE, FLIGHT_LEVEL
 from skypact.plots.model import Outcome, make_plots

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skypact.centre.areas import EVERYWHERE, Area
+from skypact.core.areas import EVERYWHERE, Area
 from skypact.sensors.model import SensorTable
 from skypact.sensors.receive import UdpSource
 from skypact.tracks.settings import TrackerSettings
