@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from enum import IntEnum
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,3 +64,37 @@ class TrackReport:
 
 
 REPORT_COLUMNS: tuple[str, ...] = tuple(column.name for column in fields(TrackReport))[4:]
+
+
+class CommonalityShares(msgspec.Struct, frozen=True, kw_only=True):
+    """How far two pictures agree on what both centres hold and both may see; shares from 0 to 1."""
+
+    held: int  # aircraft that both hold
+    number: float  # under the same joint number
+    state: float  # at the same place
+    identity: float  # of the same identity
+    skew: float | None  # the partner's clock minus ours, s; None when the pairs don't show it
+
+
+class PartnerState(msgspec.Struct, frozen=True, kw_only=True):
+    """How the exchange with one partner stands: what people are shown of it."""
+
+    name: str
+    link: str  # up, late, down
+    since: float | None  # of that state, UTC s since 1970; None when it was never up
+    heard: float | None  # when the partner's last message came, UTC s since 1970
+    we_give: str  # rung, in lower case
+    we_give_why: str  # why it is no higher one; empty on the highest
+    they_give: str
+    suspended: str | None  # our reason, while a person has stopped what we give
+    mode: str  # live or exercise, as the partner says
+    tracks: int  # of the partner in our picture
+    report_age: float | None  # of its newest tracks, s
+    bytes_out: float  # acknowledged in the last second
+    in_flight: int  # octets
+    gaps: int  # live messages that never came
+    refused: int  # messages that could not be used
+    journal_ours: int  # our last record that the partner holds
+    journal_theirs: int  # its last record that we hold
+    commonality: CommonalityShares | None
+    expires: float | None = None  # of the link's certificates, the first to end, UTC s since 1970
