@@ -1,3 +1,4 @@
+import io
 import json
 import subprocess
 import sys
@@ -5,10 +6,12 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from skypact.asterix.lines import read_record, record_at
 from skypact.centre.columns import column_name
 from skypact.centre.decoding import parse_editions
+from skypact.centre.reading import reading_bar
 from skypact.centre.recordings import read_asterix
 from skypact.core.clock import parse_day
 from skypact.core.errors import BadInputError
@@ -64,6 +67,48 @@ def test_the_summary_as_json_is_one_document_with_the_promised_keys(files):
     assert "no ASTERIX framing fits" in run.stderr
     assert "No such file" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_folder_is_all_recordings_in_it_and_what_is_none_is_named_in_one_line(files):
+    good, bad, text = files
+    below = text.parent / "monday"
+    below.mkdir()
+    for source, name in ((good, "late.ast"), (text, "README.md"), (good, ".hidden.ast")):
+        (below / name).write_bytes(source.read_bytes())
+    run = decode(text.parent, "--summary", "--json")
+    assert run.returncode == 2
+    read = [entry["path"] for entry in json.loads(run.stdout)["files"]]
+    assert read == [str(bad), str(good), str(below / "late.ast")]
+    (line,) = [line for line in run.stderr.splitlines() if "framing" in line]
+    assert f"{text.parent}: 2 files" in line
+    assert line.endswith("monday/README.md, notes.txt")
+    for other in (text, below / "README.md"):
+        other.unlink()
+    assert decode(text.parent, "--summary").returncode == 1  # only the truncated block is left
+    assert decode(below).returncode == 0
+
+
+def test_a_folder_without_files_is_bad_input_that_does_not_hinder_the_others(files, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    run = decode(empty, files[0], "--json")
+    assert run.returncode == 2
+    assert [entry["path"] for entry in json.loads(run.stdout)["files"]] == [str(files[0])]
+    assert str(empty) in run.stderr
+
+
+def test_the_bar_tells_the_octets_read_of_all(files):
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with reading_bar(files, terminal) as bar:
+        for _ in bar:
+            pass
+    shown = terminal.file.getvalue()
+    total = sum(file.stat().st_size for file in files)
+    assert f"{total}/{total} bytes" in shown
+    silent = Console(file=io.StringIO(), force_terminal=False)
+    with reading_bar([*files, files[0].with_name("missing")], silent) as bar:
+        assert len(list(bar)) == 4
+    assert silent.file.getvalue() == ""
 
 
 def test_an_error_makes_the_exit_code_1_and_is_shown_with_its_first_octets(files):

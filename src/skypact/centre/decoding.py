@@ -20,6 +20,7 @@ from skypact.asterix.decode import EditionChoice, source_name
 from skypact.asterix.lines import iterate_records
 from skypact.asterix.model import ErrorCount
 from skypact.asterix.tables import editions
+from skypact.centre.reading import files_of, reading_bar
 from skypact.centre.recordings import DecodedRecording, inferred_sensor_table, read_asterix, recorded_plots
 from skypact.core.errors import BadInputError
 from skypact.plots.parquet import write_plots
@@ -92,14 +93,32 @@ def decode_command(request: DecodeRequest, console: Console, notes: Console) -> 
         raise BadInputError("both take standard output", "--json and --lines", "choose one")
     recordings: list[DecodedRecording] = []
     code = 0
-    with notes.status("reading") as status:
-        for path in request.paths:
-            status.update(f"reading {path}")
+    folder_of: dict[Path, Path] = {}  # of the files that were found in one
+    files: list[Path] = []
+    for path in request.paths:
+        try:
+            found = files_of(path)
+        except BadInputError as error:
+            _tell_refusal(notes, str(error))
+            code = 2
+            continue
+        files += found
+        if path.is_dir():
+            folder_of |= dict.fromkeys(found, path)
+    no_recordings: dict[Path, list[Path]] = {}  # by folder
+    with reading_bar(files, notes) as bar:
+        for file in bar:
             try:
-                recordings.append(read_asterix(path, request.choice, request.first_day or 0.0))
+                recordings.append(read_asterix(file, request.choice, request.first_day or 0.0))
             except BadInputError as error:
-                notes.print(f"skypact: {error}", style="red", markup=False, soft_wrap=True)
                 code = 2
+                if file in folder_of:
+                    no_recordings.setdefault(folder_of[file], []).append(file)
+                else:
+                    _tell_refusal(notes, str(error))
+    for folder, others in no_recordings.items():
+        names = ", ".join(str(file.relative_to(folder)) for file in others)
+        _tell_refusal(notes, f"{folder}: {_count(len(others), 'file')} without a framing of ASTERIX: {names}")
     if request.first_day is None and any(not recorded.is_dated for recorded in recordings):
         notes.print("times count from 1970-01-01, as a file tells no date (give --date)", soft_wrap=True)
     summaries = [summarise(recorded) for recorded in recordings]
@@ -120,6 +139,10 @@ def decode_command(request: DecodeRequest, console: Console, notes: Console) -> 
         _print_lines(recordings, notes)
     has_errors = any(summary.errors for summary in summaries)
     return code or int(has_errors)
+
+
+def _tell_refusal(notes: Console, words: str) -> None:
+    notes.print(f"skypact: {words}", style="red", markup=False, soft_wrap=True)
 
 
 def _print_lines(recordings: list[DecodedRecording], notes: Console) -> None:

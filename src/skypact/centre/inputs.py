@@ -1,7 +1,7 @@
 """Plots from whatever a user has: ASTERIX recordings, plots files, folders that `simulate` wrote."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +39,16 @@ def sensors_of(path: Path) -> Path:
     return table
 
 
-def read_recorded_plots(paths: Sequence[Path], sensors: SensorTable, first_day: float = 0.0) -> RecordedPlots:
+def plots_file(path: Path) -> Path:
+    """The file to read: the plots of a folder that `simulate` wrote, else the file itself."""
+    return path / "plots.parquet" if path.is_dir() else path
+
+
+def read_recorded_plots(files: Iterable[Path], sensors: SensorTable, first_day: float = 0.0) -> RecordedPlots:
     """The plots of all files together.
 
     Args:
-        paths: ASTERIX recordings, plots files, or folders with `plots.parquet`.
+        files: ASTERIX recordings and plots files.
         sensors: whose plots are wanted.
         first_day: UTC s since 1970 of the day of the first record, for files that tell no date.
 
@@ -52,8 +57,7 @@ def read_recorded_plots(paths: Sequence[Path], sensors: SensorTable, first_day: 
     """
     batches: list[PlotBatch] = []
     asterix = []
-    for path in paths:
-        file = path / "plots.parquet" if path.is_dir() else path
+    for file in files:
         if _is_parquet(file):
             batches.append(read_plots(file, sensors))
         else:
@@ -61,7 +65,7 @@ def read_recorded_plots(paths: Sequence[Path], sensors: SensorTable, first_day: 
     plots, filtered = recorded_plots(asterix, sensors)
     if batches:
         plots = join_plots([*batches, plots])
-        if len(paths) > 1:
+        if len(batches) + len(asterix) > 1:
             plots = plots.take(np.argsort(plots.received, kind="stable"))
     errors = sum(error.count for file in asterix for error in file.decoded.errors.values())
     undated = any(not file.is_dated for file in asterix)

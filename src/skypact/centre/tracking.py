@@ -8,8 +8,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from skypact.centre.inputs import RecordedPlots, read_recorded_plots, sensors_for
+from skypact.centre.inputs import RecordedPlots, plots_file, read_recorded_plots, sensors_for
 from skypact.centre.offline import TrackingSummary, track_to_files
+from skypact.centre.reading import reading_bar
 from skypact.core.errors import BadInputError
 
 
@@ -29,16 +30,16 @@ def track_command(
     """
     notes = Console(stderr=True, highlight=False)
     table = sensors_for(paths, sensors)
+    with reading_bar([plots_file(path) for path in paths], notes) as files:
+        recorded = read_recorded_plots(files, table, first_day or 0.0)
+    if len(recorded.plots) == 0:
+        reasons = ", ".join(
+            f"{count} records of {source}: {reason}"
+            for (source, reason), count in recorded.filtered.most_common(3)
+        )
+        raise BadInputError("no plots of the sensors in the table", str(paths[0]), reasons)
     with Progress(console=notes, transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-        recorded = read_recorded_plots(paths, table, first_day or 0.0)
-        if len(recorded.plots) == 0:
-            reasons = ", ".join(
-                f"{count} records of {source}: {reason}"
-                for (source, reason), count in recorded.filtered.most_common(3)
-            )
-            raise BadInputError("no plots of the sensors in the table", str(paths[0]), reasons)
-        bar.update(task, description="tracking", total=len(recorded.plots))
+        task = bar.add_task("tracking", total=len(recorded.plots))
         try:
             summary = track_to_files(
                 recorded.plots,
