@@ -10,7 +10,7 @@ from skypact.tracks.model import Outcomes, Picture
 
 TECHNOLOGIES = ("PSR", "SSR", "MDS", "ES", "MLT")  # as I062/290 names them
 _PSR, _SSR, _MDS, _ES, _MLT = range(5)
-_NUMBERS = 32_768  # track numbers are below
+_NUMBERS = 65_536  # track numbers are below; those from 32,768 are of tracks that only partners have
 KEPT = 120.0  # s; a plot whose fate is settled later than that no longer makes a track younger
 
 
@@ -29,6 +29,10 @@ class SourceAges:
         self._time = np.empty(0)
         self._technology = np.empty(0, dtype=np.int64)
         self._received = np.empty(0)
+
+    def add_sensors(self, sensors: SensorTable) -> None:
+        """Go on with a longer table that begins with the present sensors."""
+        self._kind = sensors.kind
 
     def note_plots(self, plots: PlotBatch) -> None:
         """Remember what the next plots of the tracker were."""

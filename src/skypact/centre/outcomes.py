@@ -23,12 +23,11 @@ class OutcomeCounter:
     """Remembers which sensor each plot came from until its fate is settled."""
 
     def __init__(self, sensors: SensorTable) -> None:
-        """Args: `sensors` whose plots are counted."""
+        """Args: `sensors` whose plots are counted, and not those that partners' sensors add to the table."""
         count = len(sensors)
-        self.counts: NDArray[np.int64] = np.zeros((count, len(Outcome)), dtype=np.int64)  # (S, outcomes)
-        self.reasons: NDArray[np.int64] = np.zeros(
-            (count, len(OutcomeReason)), dtype=np.int64
-        )  # (S, reasons)
+        # The last row takes the plots of all other sensors together.
+        self._all_counts: NDArray[np.int64] = np.zeros((count + 1, len(Outcome)), dtype=np.int64)
+        self._all_reasons: NDArray[np.int64] = np.zeros((count + 1, len(OutcomeReason)), dtype=np.int64)
         self._by_source = {f"{sac}/{sic}": row for (sac, sic), row in sensors.by_source.items()}
         self._batches: deque[tuple[int, Int32s1]] = deque()  # first plot, sensor of it and those after it
         self._open: deque[int] = deque()  # plots of each batch that are not settled yet
@@ -37,10 +36,20 @@ class OutcomeCounter:
         nothing = np.zeros((count, 3), dtype=np.int64)
         self._totals: deque[tuple[float, NDArray[np.int64]]] = deque([(-np.inf, nothing)])
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(S, outcomes) settled plots of each sensor."""
+        return self._all_counts[:-1]
+
+    @property
+    def reasons(self) -> NDArray[np.int64]:
+        """(S, reasons) settled plots of each sensor."""
+        return self._all_reasons[:-1]
+
     def add(self, sensor: Int32s1) -> None:
         """Note plots, as the tracker is given them: (P,) row of each in the sensor table."""
         if len(sensor):
-            self._batches.append((self._given, sensor))
+            self._batches.append((self._given, np.minimum(sensor, len(self.counts))))
             self._open.append(len(sensor))
             self._given += len(sensor)
 
@@ -54,9 +63,9 @@ class OutcomeCounter:
             mine = batch == place
             first, sensor = self._batches[place]
             rows, reason = sensor[outcomes.plot[mine] - first], outcomes.reason[mine]
-            np.add.at(self.counts, (rows, outcomes.outcome[mine]), 1)
+            np.add.at(self._all_counts, (rows, outcomes.outcome[mine]), 1)
             has_reason = reason != OutcomeReason.NONE
-            np.add.at(self.reasons, (rows[has_reason], reason[has_reason]), 1)
+            np.add.at(self._all_reasons, (rows[has_reason], reason[has_reason]), 1)
             self._open[place] -= int(mine.sum())
         while self._open and self._open[0] == 0:
             self._open.popleft()

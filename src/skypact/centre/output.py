@@ -61,6 +61,10 @@ class PictureSender:
         self._sockets = [_open(user) for user in users]
         self._measures_height = _sensor_bits(sensors, SensorKind.RADAR_3D)
 
+    def add_sensors(self, sensors: SensorTable) -> None:
+        """Go on with a longer table that begins with the present sensors."""
+        self._measures_height = _sensor_bits(sensors, SensorKind.RADAR_3D)
+
     @property
     def datagrams(self) -> dict[str, int]:
         """Datagrams sent to each user."""
@@ -171,7 +175,9 @@ def track_columns(
     address = np.where(picture.address[rows] >= 0, picture.address[rows], np.nan)
     altitude = picture.altitude[rows]
     sensors = np.bitwise_count(picture.sensors[rows]).sum(axis=1)
-    has_height = (picture.sensors[rows] & measures_height).any(axis=1)
+    # A partner's sensors that only its tracker uses come after those of the table.
+    width = min(picture.sensors.shape[1], len(measures_height))
+    has_height = (picture.sensors[rows, :width] & measures_height[:width]).any(axis=1)
     variance = picture.covariance[rows]
     sigma_x = np.sqrt(np.maximum(variance[:, 0, 0], SMALLEST_SIGMA**2))
     sigma_y = np.sqrt(np.maximum(variance[:, 1, 1], SMALLEST_SIGMA**2))
