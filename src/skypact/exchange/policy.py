@@ -1,0 +1,517 @@
+"""What one partner may have: rules from a TOML file, applied before bytes are made.
+
+Nothing leaves that no rule releases. A row (a track, a plot) leaves by the first rule in the file
+that fits it entirely; that rule alone says which fields are withheld, how coarse the rest is and how
+late it leaves. What can't be judged does not fit: a track without height lies in no height band.
+`docs/release-policy.md` explains the file by example.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from skypact.core.areas import Area, AreaConfig, Latitude, Longitude, area_from_config
+from skypact.core.arrays import Floats1, Floats3
+from skypact.core.errors import BadInputError
+from skypact.core.geodesy import SEMI_MAJOR_AXIS, Geodetic, geodetic_from_enu
+from skypact.core.units import FOOT
+from skypact.exchange.model import REPORT_COLUMNS, Rung, TrackReport
+from skypact.plots.model import COLUMNS as PLOT_COLUMNS
+from skypact.plots.model import NO_ADDRESS, NO_CALLSIGN, NO_SQUAWK, PlotBatch, PlotFlag
+from skypact.sensors.model import Sensor, SensorHealth, SensorTable
+from skypact.tracks.model import Identity, TargetKind
+
+NO_RULE = -1
+TrackField = Literal[
+    "height", "altitude", "velocity", "squawk", "address", "callsign", "identity", "kind", "sensors"
+]
+PlotField = Literal["height", "altitude", "elevation", "range_rate", "squawk", "address", "callsign"]
+_EMPTY: dict[str, float] = {
+    "height": np.nan,
+    "altitude": np.nan,
+    "velocity": np.nan,
+    "elevation": np.nan,
+    "range_rate": np.nan,
+    "squawk": NO_SQUAWK,
+    "address": NO_ADDRESS,
+    "callsign": NO_CALLSIGN,
+    "identity": Identity.PENDING,
+    "kind": TargetKind.UNKNOWN,
+    "sensors": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What fits a rule may leave, as the rule says."""
+
+    name: str
+    sensors: tuple[str, ...] | None  # names, `*` for any characters; a track must be fed by no other
+    area: Area | None  # None for everywhere, even where the place is not known
+    floor: float  # m, of pressure altitude, else of height
+    ceiling: float  # m
+    identities: frozenset[int] | None  # of tracks; None for any
+    kinds: frozenset[int] | None  # of tracks; None for any
+    withheld: frozenset[str]  # fields that leave as "no value"
+    position_step: float  # m; positions are rounded to multiples; 0 for as they are
+    velocity_step: float  # m/s
+    height_step: float  # m
+    delay: float  # s
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePolicy:
+    """What one partner may have at most."""
+
+    text: str  # the file, as the journal keeps it
+    label: str  # travels with what is released and is shown beside it
+    rung: Rung  # the highest that is offered
+    journal: tuple[str, ...]  # kinds of records released whole, `*` for any characters
+    tracks: tuple[Rule, ...]
+    plots: tuple[Rule, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hexadecimal."""
+        return sha256(self.text.encode()).hexdigest()
+
+    @property
+    def track_delays(self) -> tuple[float, ...]:
+        """The delays of its rules for tracks, each once, least first, s."""
+        return tuple(sorted({rule.delay for rule in self.tracks}))
+
+    @property
+    def longest_plot_delay(self) -> float:
+        """How long plots have to be kept until the last of them has left, s."""
+        return max((rule.delay for rule in self.plots), default=0.0)
+
+
+def track_rules(policy: ReleasePolicy, report: TrackReport) -> NDArray[np.int64]:
+    """(N,) place in `policy.tracks` of the rule by which each track leaves; `NO_RULE` for none."""
+    level = np.where(np.isnan(report.altitude), report.height, report.altitude)
+    rules = np.full(len(report), NO_RULE, dtype=np.int64)
+    if policy.rung < Rung.TRACKS:
+        return rules
+    for place, rule in reversed(list(enumerate(policy.tracks))):
+        fits = _lies_in_band(rule, level)
+        if rule.area is not None:
+            fits &= rule.area.contains(report.latitude, report.longitude)
+        if rule.identities is not None:
+            fits &= np.isin(report.identity, list(rule.identities))
+        if rule.kinds is not None:
+            fits &= np.isin(report.kind, list(rule.kinds))
+        if rule.sensors is not None:
+            allowed = _sensor_bits(_matching(rule, report.sensor_names), report.sensors.shape[1])
+            # A track that no sensor fed lately is of unknown origin.
+            fits &= (report.sensors != 0).any(axis=1) & ((report.sensors & ~allowed) == 0).all(axis=1)
+        rules[fits] = place
+    return rules
+
+
+def release_tracks(policy: ReleasePolicy, report: TrackReport, now: float) -> TrackReport:
+    """Those tracks of a report that may leave at `now`, as they may leave, in the same order.
+
+    A rule with a delay releases nothing of a report younger than that: hand over the older reports
+    too, one for each of `policy.track_delays`.
+    """
+    rules = track_rules(policy, report)
+    for place, rule in enumerate(policy.tracks):
+        if report.time + rule.delay > now:
+            rules[rules == place] = NO_RULE
+    rows = np.flatnonzero(rules != NO_RULE)
+    rules = rules[rows]
+    columns: dict[str, NDArray[Any]] = {name: getattr(report, name)[rows] for name in REPORT_COLUMNS}
+    for place in np.unique(rules):
+        _restrict_tracks(policy.tracks[place], columns, rules == place)
+    names, columns["sensors"] = _without_unused(report.sensor_names, columns["sensors"])
+    return TrackReport(report.time, report.centre, report.centre_names, names, *columns.values())
+
+
+def plot_rules(policy: ReleasePolicy, plots: PlotBatch, sensors: SensorTable) -> NDArray[np.int64]:
+    """(P,) place in `policy.plots` of the rule by which each plot leaves; `NO_RULE` for none."""
+    rules = np.full(len(plots), NO_RULE, dtype=np.int64)
+    if policy.rung < Rung.PLOTS or not policy.plots:
+        return rules
+    latitude, longitude, height = plot_places(plots, sensors)
+    level = np.where(np.isnan(plots.altitude), height, plots.altitude)
+    known = (plots.sensor >= 0) & (plots.sensor < len(sensors))
+    row = np.where(known, plots.sensor, 0)
+    for place, rule in reversed(list(enumerate(policy.plots))):
+        fits = known & _matching(rule, sensors.names)[row]
+        fits &= _lies_in_band(rule, level)
+        if rule.area is not None:
+            fits &= rule.area.contains(latitude, longitude)
+        rules[fits] = place
+    return rules
+
+
+def release_plots(
+    policy: ReleasePolicy, plots: PlotBatch, sensors: SensorTable, now: float, since: float = -np.inf
+) -> PlotBatch:
+    """Those plots that may leave at `now` and might not at `since`, as they may leave.
+
+    Args:
+        plots: of the centre's own sensors; with delays, also those that came before (see
+            `longest_plot_delay`), so that each plot leaves in the one call that `now` makes due.
+        sensors: the centre's table, which `plots.sensor` points into.
+        now: UTC s since 1970. since: `now` of the call before.
+
+    Returns:
+        The plots in order of arrival; `sensor` is a place in `release_sensors`.
+    """
+    rules = plot_rules(policy, plots, sensors)
+    delays = np.array([rule.delay for rule in policy.plots] + [0.0])  # NO_RULE takes the last
+    due = plots.received + delays[rules]
+    rows = np.flatnonzero((rules != NO_RULE) & (due <= now) & (due > since))
+    rules = rules[rows]
+    columns: dict[str, NDArray[Any]] = {name: getattr(plots, name)[rows] for name in PLOT_COLUMNS}
+    for place in np.unique(rules):
+        _restrict_plots(policy.plots[place], columns, rules == place)
+    released = _released_sensors(policy, sensors.names)
+    places = np.cumsum(released, dtype=np.int32) - 1
+    columns["sensor"] = places[columns["sensor"]].astype(np.int32)
+    return PlotBatch(**columns)
+
+
+def release_sensors(policy: ReleasePolicy, sensors: SensorTable) -> tuple[Sensor, ...]:
+    """The sensors that a rule for plots names, in the order of the table."""
+    released = _released_sensors(policy, sensors.names)
+    return tuple(sensor for sensor, is_out in zip(sensors.sensors, released, strict=True) if is_out)
+
+
+def release_health(policy: ReleasePolicy, health: Sequence[SensorHealth]) -> tuple[SensorHealth, ...]:
+    """The health of released sensors."""
+    released = _released_sensors(policy, [entry.name for entry in health])
+    return tuple(entry for entry, is_out in zip(health, released, strict=True) if is_out)
+
+
+def releases_record(policy: ReleasePolicy, kind: str) -> bool:
+    """Whether records of a kind leave whole; the others leave as stubs that only prove the chain."""
+    return any(fnmatchcase(kind, pattern) for pattern in policy.journal)
+
+
+def plot_places(plots: PlotBatch, sensors: SensorTable) -> tuple[Floats1, Floats1, Floats1]:
+    """Latitude, longitude (rad) and height (m), each (P,), of plots; NaN where not known.
+
+    A plot with range and azimuth alone is placed as if it were as high as its sensor, its height
+    being unknown: at most as far away as its slant range.
+    """
+    latitude, longitude, height = plots.latitude.copy(), plots.longitude.copy(), plots.height.copy()
+    is_polar = np.isnan(latitude) & ~np.isnan(plots.range) & ~np.isnan(plots.azimuth)
+    for row in np.unique(plots.sensor[is_polar]):
+        if not 0 <= row < len(sensors) or np.isnan(sensors.latitude[row]):
+            continue
+        at = np.flatnonzero(is_polar & (plots.sensor == row))
+        site = Geodetic(sensors.latitude[row], sensors.longitude[row], sensors.height[row])
+        above = np.where(np.isnan(plots.height[at]), plots.altitude[at], plots.height[at])
+        slant = np.maximum(plots.range[at], 1.0)
+        # Law of cosines in the triangle of earth's centre, sensor and target.
+        sensor_radius, target_radius = SEMI_MAJOR_AXIS + site.height, SEMI_MAJOR_AXIS + above
+        sine = (target_radius**2 - sensor_radius**2 - slant**2) / (2.0 * slant * sensor_radius)
+        sine = np.where(np.isnan(plots.elevation[at]), sine, np.sin(plots.elevation[at]))
+        is_placed_high = ~np.isnan(sine)
+        sine = np.clip(np.where(is_placed_high, sine, 0.0), -1.0, 1.0)
+        across = slant * np.sqrt(1.0 - sine**2)
+        azimuth = plots.azimuth[at]
+        enu = np.column_stack((across * np.sin(azimuth), across * np.cos(azimuth), slant * sine))
+        latitude[at], longitude[at], up = geodetic_from_enu(enu, site)
+        lacks = np.isnan(height[at]) & is_placed_high
+        height[at] = np.where(lacks, up, height[at])
+    return latitude, longitude, height
+
+
+def _lies_in_band(rule: Rule, level: Floats1) -> NDArray[np.bool_]:
+    if rule.floor == -np.inf and rule.ceiling == np.inf:
+        return np.ones(len(level), dtype=np.bool_)
+    return (level >= rule.floor) & (level <= rule.ceiling)
+
+
+def _matching(rule: Rule, names: Sequence[str]) -> NDArray[np.bool_]:
+    """(S,) which sensors the rule names."""
+    patterns = ("*",) if rule.sensors is None else rule.sensors
+    return np.array([any(fnmatchcase(name, pattern) for pattern in patterns) for name in names], np.bool_)
+
+
+def _released_sensors(policy: ReleasePolicy, names: Sequence[str]) -> NDArray[np.bool_]:
+    released = np.zeros(len(names), dtype=np.bool_)
+    if policy.rung >= Rung.PLOTS:
+        for rule in policy.plots:
+            released |= _matching(rule, names)
+    return released
+
+
+def _sensor_bits(chosen: NDArray[np.bool_], words: int) -> NDArray[np.uint64]:
+    """(W,) the bits of the chosen sensors, as in `TrackReport.sensors`."""
+    padded = np.zeros(words * 64, dtype=np.bool_)
+    padded[: len(chosen)] = chosen
+    return np.packbits(padded, bitorder="little").view("<u8").astype(np.uint64)
+
+
+def _without_unused(
+    names: tuple[str, ...], sensors: NDArray[np.uint64]
+) -> tuple[tuple[str, ...], NDArray[np.uint64]]:
+    """Names and (N, W) bits without the sensors that fed no track, so that not even their names leave."""
+    rows, words = sensors.shape
+    in_bytes = np.ascontiguousarray(sensors, dtype="<u8").view(np.uint8)
+    bits = np.unpackbits(in_bytes, axis=1, count=len(names), bitorder="little")
+    is_used = bits.any(axis=0) if rows else np.zeros(len(names), np.bool_)
+    kept = tuple(name for name, used in zip(names, is_used, strict=True) if used)
+    padded = np.zeros((rows, max(1, -(-len(kept) // 64)) * 64), dtype=np.uint8)
+    padded[:, : len(kept)] = bits[:, is_used]
+    return kept, np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+
+
+def _restrict_tracks(rule: Rule, columns: dict[str, NDArray[Any]], chosen: NDArray[np.bool_]) -> None:
+    """Withhold and coarsen what the rule says, in the chosen rows."""
+    for name in rule.withheld:
+        columns[name][chosen] = _EMPTY[name]
+    covariance: Floats3 = columns["covariance"][chosen]
+    if rule.position_step:
+        columns["latitude"][chosen], columns["longitude"][chosen] = _round_place(
+            columns["latitude"][chosen], columns["longitude"][chosen], rule.position_step
+        )
+    if rule.velocity_step:
+        columns["velocity"][chosen] = _round(columns["velocity"][chosen], rule.velocity_step)
+    if rule.position_step or rule.velocity_step:
+        covariance = _coarse_covariance(covariance, rule.position_step, rule.velocity_step)
+    if "velocity" in rule.withheld:
+        covariance[:, 2:, :] = covariance[:, :, 2:] = np.nan
+    columns["covariance"][chosen] = covariance
+    if rule.height_step:
+        for name in ("height", "altitude"):
+            columns[name][chosen] = _round(columns[name][chosen], rule.height_step)
+
+
+def _restrict_plots(rule: Rule, columns: dict[str, NDArray[Any]], chosen: NDArray[np.bool_]) -> None:
+    """Withhold and coarsen what the rule says, in the chosen rows, and state the sigmas that remain."""
+    for name in rule.withheld:
+        columns[name][chosen] = _EMPTY[name]
+        if f"sigma_{name}" in columns and name != "altitude":
+            columns[f"sigma_{name}"][chosen] = np.nan
+    if "squawk" in rule.withheld:
+        # Both are told by the transponder's code or sent beside it.
+        columns["flags"][chosen] &= np.uint16(~(PlotFlag.EMERGENCY | PlotFlag.SPI) & 0xFFFF)
+    no_level = chosen & np.isnan(columns["altitude"]) & np.isnan(columns["height"])
+    columns["sigma_altitude"][no_level] = np.nan
+    if step := rule.position_step:
+        slant = _round(columns["range"][chosen], step)
+        turn = step / np.maximum(slant, step)  # rad that span one step at the target
+        columns["range"][chosen] = slant
+        for name in ("azimuth", "elevation"):
+            columns[name][chosen] = _round(columns[name][chosen], turn)
+            columns[f"sigma_{name}"][chosen] = _coarse_sigma(columns[f"sigma_{name}"][chosen], turn)
+        columns["latitude"][chosen], columns["longitude"][chosen] = _round_place(
+            columns["latitude"][chosen], columns["longitude"][chosen], step
+        )
+        for name in ("sigma_range", "sigma_position"):
+            columns[name][chosen] = _coarse_sigma(columns[name][chosen], step)
+    if step := rule.height_step:
+        for name in ("height", "altitude"):
+            columns[name][chosen] = _round(columns[name][chosen], step)
+        columns["sigma_altitude"][chosen] = _coarse_sigma(columns["sigma_altitude"][chosen], step)
+    if step := rule.velocity_step:
+        columns["range_rate"][chosen] = _round(columns["range_rate"][chosen], step)
+        columns["sigma_range_rate"][chosen] = _coarse_sigma(columns["sigma_range_rate"][chosen], step)
+
+
+def _round(values: NDArray[Any], step: float | Floats1) -> NDArray[Any]:
+    rounded: NDArray[Any] = np.round(values / step) * step
+    return rounded
+
+
+def _round_place(latitude: Floats1, longitude: Floats1, step: float) -> tuple[Floats1, Floats1]:
+    """The middle of the cell of about `step` by `step` m that each place (rad) lies in, rad."""
+    turn = step / SEMI_MAJOR_AXIS
+    row = np.clip(_round(latitude, turn), -np.pi / 2.0, np.pi / 2.0)
+    # The width of a cell follows from its row alone, so that it tells nothing of the place in it.
+    column = _round(longitude, turn / np.maximum(np.cos(row), 0.01))
+    return row, np.clip(column, -np.pi, np.pi)
+
+
+def _coarse_sigma(sigma: Floats1, step: float | Floats1) -> Floats1:
+    """A standard deviation with the error of rounding in it, rounded up to whole steps."""
+    rounded: Floats1 = np.ceil(np.hypot(sigma, step / np.sqrt(12.0)) / step) * step
+    return rounded
+
+
+def _coarse_covariance(covariance: Floats3, position_step: float, velocity_step: float) -> Floats3:
+    """(N, 4, 4) covariances that are nowhere smaller than the given ones with the error of rounding.
+
+    For a whole with blocks A, B on its diagonal, that with blocks 2A, 2B and nothing beside them is
+    never smaller; a block that is to be coarse then becomes a multiple of the unit matrix, so that the
+    accuracy shows in whole steps only.
+    """
+    coarse = np.zeros_like(covariance)
+    for block, step in ((slice(0, 2), position_step), (slice(2, 4), velocity_step)):
+        doubled = 2.0 * covariance[:, block, block]
+        if step:
+            largest = np.sqrt(_largest_eigenvalues(doubled))
+            doubled = (_coarse_sigma(largest, step) ** 2)[:, np.newaxis, np.newaxis] * np.eye(2)
+        coarse[:, block, block] = doubled
+    return coarse
+
+
+def _largest_eigenvalues(matrices: Floats3) -> Floats1:
+    """(N,) of (N, 2, 2) symmetric matrices."""
+    mean = (matrices[:, 0, 0] + matrices[:, 1, 1]) / 2.0
+    half: Floats1 = np.hypot((matrices[:, 0, 0] - matrices[:, 1, 1]) / 2.0, matrices[:, 0, 1])
+    largest: Floats1 = mean + half
+    return largest
+
+
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Step = Annotated[float, Meta(ge=0, le=1e6)]
+
+
+class CoarsenConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is rounded, and to multiples of what."""
+
+    position_m: Step = 0.0
+    velocity_mps: Step = 0.0
+    height_m: Step = 0.0
+
+
+class _RuleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    name: Name
+    sensors: Annotated[list[Name], Meta(min_length=1)] | None = None
+    area: AreaConfig | None = None
+    floor_ft: float | None = None
+    ceiling_ft: float | None = None
+    coarsen: CoarsenConfig = CoarsenConfig()
+    delay_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+
+
+class TrackRuleConfig(_RuleConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A rule by which tracks leave."""
+
+    identity: list[str] | None = None
+    kind: list[str] | None = None
+    withhold: list[TrackField] = []
+
+
+class PlotRuleConfig(_RuleConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A rule by which plots leave."""
+
+    withhold: list[PlotField] = []
+
+
+class _ExampleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    latitude_deg: Latitude
+    longitude_deg: Longitude
+    altitude_ft: float | None = None
+    height_m: float | None = None
+    squawk: Annotated[str, Meta(pattern="^[0-7]{4}$")] | None = None
+    address: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{6}$")] | None = None
+    callsign: Annotated[str, Meta(min_length=1, max_length=8)] | None = None
+
+
+class TrackExample(_ExampleConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A made track that a test asks about."""
+
+    sensors: list[Name] = []  # that feed it
+    velocity_mps: tuple[float, float, float] | None = None  # east, north, up
+    identity: str = "pending"
+    kind: str = "unknown"
+
+
+class PlotExample(_ExampleConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A made plot that a test asks about, with a ready position."""
+
+    sensor: Name
+
+
+class PolicyTestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What must hold of the rules; a file in which one does not hold is refused."""
+
+    name: Name
+    track: TrackExample | None = None
+    plot: PlotExample | None = None
+    age_s: Annotated[float, Meta(ge=0)] = 1e9  # how old it is when it would leave
+    released_by: str | None = None  # name of the rule
+    released: bool | None = None  # only `false`: by no rule
+    without: list[str] | None = None  # the fields that it has and that do not leave
+
+
+class PolicyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    label: Annotated[str, Meta(max_length=64)] = ""
+    rung: Literal["alone", "alerts", "tracks", "plots"] = "plots"
+    journal: list[Name] = []
+    tracks: list[TrackRuleConfig] = []
+    plots: list[PlotRuleConfig] = []
+    test: list[PolicyTestConfig] = []
+
+
+def read_policy(path: Path) -> ReleasePolicy:
+    """The policy in a file; raises as `parse_policy`, or when the file can't be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInputError(error.strerror or "can't be read", str(path)) from None
+    return parse_policy(content, path)
+
+
+def parse_policy(content: bytes, path: Path) -> ReleasePolicy:
+    """The policy in the bytes of a file; `path` is for messages.
+
+    Raises:
+        BadInputError: a key is unknown, missing or out of its bounds, or a test in the file fails.
+    """
+    where = str(path)
+    try:
+        config = msgspec.toml.decode(content, type=PolicyConfig)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadInputError(str(error), where) from None
+    policy = ReleasePolicy(
+        text=content.decode(),
+        label=config.label,
+        rung=Rung[config.rung.upper()],
+        journal=tuple(config.journal),
+        tracks=tuple(_rule(rule, f"{where}: tracks[{place}]") for place, rule in enumerate(config.tracks)),
+        plots=tuple(_rule(rule, f"{where}: plots[{place}]") for place, rule in enumerate(config.plots)),
+    )
+    return policy
+
+
+def _rule(config: TrackRuleConfig | PlotRuleConfig, where: str) -> Rule:
+    is_of_tracks = isinstance(config, TrackRuleConfig)
+    floor = -np.inf if config.floor_ft is None else config.floor_ft * FOOT
+    ceiling = np.inf if config.ceiling_ft is None else config.ceiling_ft * FOOT
+    if not floor <= ceiling:
+        raise BadInputError("floor_ft is above ceiling_ft", where)
+    return Rule(
+        name=config.name,
+        sensors=None if config.sensors is None else tuple(config.sensors),
+        area=None if config.area is None else area_from_config(config.area, f"{where}.area"),
+        floor=floor,
+        ceiling=ceiling,
+        identities=_codes(config.identity, Identity, f"{where}.identity") if is_of_tracks else None,
+        kinds=_codes(config.kind, TargetKind, f"{where}.kind") if is_of_tracks else None,
+        withheld=frozenset(config.withhold),
+        position_step=config.coarsen.position_m,
+        velocity_step=config.coarsen.velocity_mps,
+        height_step=config.coarsen.height_m,
+        delay=config.delay_s,
+    )
+
+
+def _codes(words: list[str] | None, known: type[IntEnum], where: str) -> frozenset[int] | None:
+    return None if words is None else frozenset(_code(word, known, where) for word in words)
+
+
+def _code(word: str, known: type[IntEnum], where: str) -> int:
+    member = known.__members__.get(word.replace(" ", "_").upper())
+    if member is None or word != word.lower():
+        words = ", ".join(name.lower().replace("_", " ") for name in known.__members__)
+        raise BadInputError(f"{word!r} is unknown", where, f"one of {words}")
+    return int(member)
