@@ -81,7 +81,8 @@ def desk(tmp_path, monkeypatch):
         Path("mine.toml").write_text(docs.blocks(SIMULATION, "toml")[0])
         run(["simulate", "standard.toml", "--out", "standard"])
         run(["track", "standard", "--out", "tracks.parquet"])
-        for name in ("RECORDING", "FILE", "monday.pcap", "radar.pcap", "tracks.ff"):
+        Path("FOLDER").mkdir()
+        for name in ("RECORDING", "FILE", "FOLDER/monday.pcap", "monday.pcap", "radar.pcap", "tracks.ff"):
             shutil.copy("standard/asterix.pcap", name)
         for name in ("S.toml", "sensors.toml"):
             shutil.copy("standard/sensors.toml", name)
