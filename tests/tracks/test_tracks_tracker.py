@@ -464,3 +464,54 @@ def test_sensors_that_join_later_feed_the_tracks_that_are_there():
     whole = Tracker(table)
     track(whole, plots)
     assert_allclose(after.position, whole.picture(START + 61.0).position, atol=60.0)
+
+
+def garble(plots: PlotBatch, rows, **columns) -> PlotBatch:
+    """The plots with those at `rows` flagged as garbled, and with other values in some columns."""
+    changed = {name: getattr(plots, name).copy() for name in ("flags", *columns)}
+    changed["flags"][rows] |= np.uint16(PlotFlag.GARBLED)
+    for name, values in columns.items():
+        changed[name][rows] = values
+    return replace(plots, **changed)
+
+
+def test_a_garbled_code_neither_changes_a_tracks_nor_keeps_its_plot_away():
+    table = radars(2)
+    plots = flights(table, squawk=0o1234)
+    late = np.flatnonzero(plots.received > START + 60.0)
+    garbled = garble(plots, late, squawk=0o7777)
+    tracker, wronged = Tracker(table), Tracker(table)
+    track(tracker, garbled)
+    picture = tracker.picture(START + 121.0)
+    assert picture.squawk.tolist() == [0o1234] * 6
+    assert (picture.updated > START + 110.0).all()
+    track(wronged, replace(garbled, flags=plots.flags))
+    assert 0o7777 in wronged.picture(START + 121.0).squawk.tolist()
+
+
+def test_a_garbled_code_is_taken_by_a_track_without_one_when_it_comes_again():
+    table = radars()
+    plots = flights(table)
+    once, twice = np.flatnonzero(plots.time == START + 60.0), np.flatnonzero(plots.time == START + 64.0)
+    codes = []
+    for rows in (once, np.concatenate([once, twice])):
+        tracker = Tracker(table)
+        track(tracker, garble(plots, rows, squawk=0o4321))
+        codes.append(tracker.picture(START + 121.0).squawk.tolist())
+    assert codes == [[-1] * 6, [0o4321] * 6]
+
+
+def test_a_garbled_altitude_is_not_shown_and_hardly_moves_a_track():
+    table = radars(2)
+    plots = flights(table)
+    is_hit = np.random.default_rng(2).random(len(plots)) < 0.3
+    rows = np.flatnonzero(is_hit & (plots.received > START + 60.0) & (plots.received < START + 115.0))
+    tracker, trusting = Tracker(table), Tracker(table)
+    garbled = garble(plots, rows, altitude=plots.altitude[rows] + 150.0)
+    track(tracker, garbled)
+    track(trusting, replace(garbled, flags=plots.flags))
+    picture = tracker.picture(START + 121.0)
+    right = np.round(heights(6) / 30.48) * 30.48
+    assert np.abs(np.sort(picture.altitude) - right).max() < 0.1
+    assert np.abs(np.sort(picture.height) - right).max() < 40.0
+    assert np.abs(np.sort(trusting.picture(START + 121.0).height) - right).max() > 40.0

@@ -5,13 +5,14 @@ from numpy.typing import NDArray
 
 from skypact.core.arrays import Floats2
 from skypact.core.geodesy import enu_from_geodetic, enu_rotation
-from skypact.plots.model import PlotBatch
+from skypact.plots.model import PlotBatch, PlotFlag
 from skypact.sensors.model import FASTEST_UPDATE, SensorKind, SensorTable
 from skypact.tracks.batch import process_batch
 from skypact.tracks.clutter import MEMORY_LOOKS
 from skypact.tracks.earth import make_frame
 from skypact.tracks.identifiers import make_uids
 from skypact.tracks.measurement import (
+    P_SIGMA_ALTITUDE,
     PLOT_CODES,
     PLOT_REALS,
     S_ASKS,
@@ -80,6 +81,7 @@ _COASTING_MISSES = 2  # passes in a row without a plot that make a track coastin
 _PAIRS_PER_PLOT = 24
 _NOISE_OF_ANYTHING = 100.0  # m²/s³; a straight model with more fits every way of moving
 _SHORT_REACH = 25_000.0  # m; sensors that reach no further watch drones and the like
+_GARBLED_ALTITUDE_SIGMA = 300.0  # m
 _ASKING = {
     SensorKind.SSR,
     SensorKind.MODE_S,
@@ -265,6 +267,11 @@ def _plot_arrays(plots: PlotBatch) -> Plots:
     codes = np.empty((len(plots), len(PLOT_CODES)), np.int64)
     for column, name in enumerate(PLOT_CODES):
         codes[:, column] = getattr(plots, name)
+    # Most altitudes that are flagged as garbled or not validated are right, and the others far off.
+    is_doubtful = ((plots.flags & np.uint16(PlotFlag.GARBLED)) != 0) & np.isnan(plots.height)
+    real[is_doubtful, P_SIGMA_ALTITUDE] = np.fmax(
+        real[is_doubtful, P_SIGMA_ALTITUDE], _GARBLED_ALTITUDE_SIGMA
+    )
     return Plots(real, codes)
 
 

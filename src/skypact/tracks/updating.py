@@ -154,15 +154,18 @@ def blend_plots(
 def take_codes(plots: Plots, p: int, tracks: Tracks, t: int) -> None:
     """Take a plot's codes, altitude and being simulated into a track; a code that differs must come twice.
 
-    Of a garbled plot neither squawk nor altitude: its flag does not say which of the two it is.
+    The flag of a garbled plot does not say whether it is the squawk or the altitude, so neither is
+    trusted: its altitude is not taken, its squawk only where the track has none, and when it comes twice.
     """
     is_clear = (plots.codes[p, P_FLAGS] & _GARBLED) == 0
     squawk, address = int(plots.codes[p, P_SQUAWK]), int(plots.codes[p, P_ADDRESS])
-    if is_clear and squawk >= 0 and squawk != tracks.ints[t, T_SQUAWK]:
-        if tracks.ints[t, T_SQUAWK] < 0 or tracks.ints[t, T_RIVAL_SQUAWK] == squawk:
+    if squawk >= 0 and squawk != tracks.ints[t, T_SQUAWK]:
+        is_free = tracks.ints[t, T_SQUAWK] < 0
+        is_repeated = tracks.ints[t, T_RIVAL_SQUAWK] == squawk
+        if (is_clear and (is_free or is_repeated)) or (is_free and is_repeated):
             tracks.ints[t, T_SQUAWK] = squawk
             tracks.ints[t, T_RIVAL_SQUAWK] = -1
-        else:
+        elif is_clear or is_free:
             tracks.ints[t, T_RIVAL_SQUAWK] = squawk
     if address >= 0 and address != tracks.ints[t, T_ADDRESS]:
         if tracks.ints[t, T_ADDRESS] < 0 or tracks.ints[t, T_RIVAL_ADDRESS] == address:
