@@ -6,7 +6,7 @@ from skypact import __version__
 from skypact.core.errors import BadInputError
 from skypact.journal.folder import KEYS_FILE, read_keys
 from skypact.journal.seal import canonical
-from skypact.journal.store import ASIDE_FILE, day_files, make_folder, write_file
+from skypact.journal.store import ASIDE_FILE, day_files, make_folder, read_file, write_file
 from skypact.journal.verify import SUMS_FILE, file_sum
 
 _README = """\
@@ -79,10 +79,10 @@ def export_journal(folder: Path, destination: Path) -> list[Path]:
         put(KEYS_FILE, canonical(keys) + b"\n")
         for centre in sorted(keys):
             for path in day_files(folder / centre):
-                octets = path.read_bytes()
+                octets = read_file(path)
                 put(f"{centre}/{path.name}", octets[: octets.rfind(b"\n") + 1])
             if (folder / centre / ASIDE_FILE).exists():
-                put(f"{centre}/{ASIDE_FILE}", (folder / centre / ASIDE_FILE).read_bytes())
+                put(f"{centre}/{ASIDE_FILE}", read_file(folder / centre / ASIDE_FILE))
         lines = "\n".join(f"- {centre}: `{key}`" for centre, key in sorted(keys.items()))
         put("README.md", _README.format(version=__version__, keys=lines).encode())
         sums = [f"{file_sum(path)}  {path.relative_to(destination).as_posix()}\n" for path in written]

@@ -11,9 +11,22 @@ import msgspec
 
 from skypact.core.errors import BadInputError
 from skypact.journal.seal import canonical
-from skypact.journal.store import write_file
+from skypact.journal.store import read_file, write_file
 
+FOLDER = "journal"  # in a centre's data folder
 KEYS_FILE = "keys.json"
+
+
+def journal_folder(path: Path) -> Path:
+    """The folder of all logs: the one named, or the one in a centre's data folder.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    for folder in (path, path / FOLDER):
+        if (folder / KEYS_FILE).is_file():
+            return folder
+    raise BadInputError(f"no journal: {KEYS_FILE} is not there", str(path))
 
 
 def read_keys(folder: Path) -> dict[str, str]:
@@ -24,11 +37,7 @@ def read_keys(folder: Path) -> dict[str, str]:
     """
     path = folder / KEYS_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except FileNotFoundError:
-        raise BadInputError(f"no journal: {KEYS_FILE} is not there", str(folder)) from None
-    except OSError as error:
-        raise BadInputError(error.strerror or "can't be read", str(path)) from None
+        return msgspec.json.decode(read_file(path), type=dict[str, str])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadInputError(str(error), str(path)) from None
 

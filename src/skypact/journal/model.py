@@ -10,11 +10,15 @@ each over canonical JSON (RFC 8785), in lower-case hexadecimal digits. A partner
 content still gets its seal, so that the chain proves itself with every record in its place.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 GENESIS = "0" * 64  # stands where the first record of a log names the one before it
+LAST_TIME = 253_402_300_800.0  # UTC s since 1970 at which the year 10000 begins
+Digits64 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]  # lower case only: one form a record
+Digits128 = Annotated[str, Meta(pattern=r"^[0-9a-f]{128}\Z")]
 RECORD_LIMIT = 1_000_000  # octets of one record as a line
 
 
@@ -84,7 +88,7 @@ class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
 
 
 class CertificateChanged(Event, frozen=True, kw_only=True, tag="certificate_changed"):
-    """A link certificate was renewed: a partner's, or our own where `partner` is empty."""
+    """The partner renewed its link certificate, vouched for by the one before."""
 
     partner: str
     certificate: str  # SHA-256 fingerprint
@@ -148,8 +152,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Who did an act, and the proof of it."""
 
     name: str
-    key: str  # public Ed25519 key, hexadecimal
-    signature: str  # Ed25519 of the act in canonical JSON, by that key, hexadecimal
+    key: Digits64  # public Ed25519 key
+    signature: Digits128  # Ed25519 of the act in canonical JSON, by that key
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -159,7 +163,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     of a record stays provable; `event_of` gives the event with its type.
     """
 
-    received: float  # UTC s since 1970, by the clock of the centre whose log this is
+    received: Annotated[float, Meta(ge=0, lt=LAST_TIME)]  # UTC s since 1970, by its centre's clock
     exercise: bool  # never to be mixed up with live
     salt: str  # so that nobody finds a withheld content by trying likely ones against its digest
     event: dict[str, Any] | None = None
@@ -171,11 +175,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One record of one centre's log; `content` is None exactly where it is withheld from the reader."""
 
     centre: str
-    sequence: int  # from 1 without gaps
-    previous: str  # hash of the record before
-    digest: str
-    hash: str
-    signature: str
+    sequence: Annotated[int, Meta(ge=1)]  # from 1 without gaps
+    previous: Digits64  # hash of the record before
+    digest: Digits64
+    hash: Digits64
+    signature: Digits128
     content: Content | None = None
     withheld: bool = False
 

@@ -151,11 +151,15 @@ def is_signed(signed: bytes, signature: str, key: str) -> bool:
     return True
 
 
+def is_seal_whole(record: Record) -> bool:
+    """Whether the hash is of what the seal says, so that its place in the log can be believed."""
+    return record.hash == record_hash(record.centre, record.sequence, record.previous, record.digest)
+
+
 def is_sealed(record: Record) -> bool:
     """Whether digest and hash are of what the record says."""
-    if record.hash != record_hash(record.centre, record.sequence, record.previous, record.digest):
-        return False
-    return record.content is None or content_digest(record.content) == record.digest
+    is_content_whole = record.content is None or content_digest(record.content) == record.digest
+    return is_content_whole and is_seal_whole(record)
 
 
 def is_proved_by(record: Record, key: str) -> bool:

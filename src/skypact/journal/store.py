@@ -68,6 +68,14 @@ def day_files(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{SUFFIX}"))
 
 
+def read_file(path: Path) -> bytes:
+    """The octets of a file that somebody gave us; BadInputError where it can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInputError(error.strerror or "can't be read", str(path)) from None
+
+
 def split_lines(octets: bytes) -> tuple[list[bytes], int]:
     """The whole lines in the octets of a file, and how many octets of an unfinished one follow."""
     lines = octets.split(_NEWLINE)

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skypact.core.errors import BadInputError
 from skypact.journal.folder import KEYS_FILE, read_keys
 from skypact.journal.model import Record
 from skypact.journal.seal import (
@@ -16,9 +15,9 @@ from skypact.journal.seal import (
     decode_record,
     faults_of,
     is_proved_by,
-    is_sealed,
+    is_seal_whole,
 )
-from skypact.journal.store import ASIDE_FILE, day_files, split_lines
+from skypact.journal.store import ASIDE_FILE, SUFFIX, day_files, read_file, split_lines
 
 SUMS_FILE = "SHA256SUMS"
 
@@ -68,14 +67,11 @@ def verify_folder(folder: Path) -> FolderProof:
     keys = read_keys(folder)
     findings = list(_check_sums(folder))
     logs = []
-    try:
-        for centre in sorted(keys.keys() | {path.parent.name for path in folder.glob("*/*.jsonl")}):
-            if centre in keys:
-                logs.append(verify_log(folder / centre, centre, keys[centre]))
-            else:
-                findings.append(Finding(KEYS_FILE, 0, centre, 0, f"has no key for the log of {centre}"))
-    except OSError as error:
-        raise BadInputError(error.strerror or "can't be read", str(error.filename or folder)) from None
+    for centre in sorted(keys.keys() | {path.parent.name for path in folder.glob(f"*/*{SUFFIX}")}):
+        if centre in keys:
+            logs.append(verify_log(folder / centre, centre, keys[centre]))
+        else:
+            findings.append(Finding(KEYS_FILE, 0, centre, 0, f"has no key for the log of {centre}"))
     return FolderProof(logs, findings)
 
 
@@ -88,13 +84,13 @@ def verify_log(folder: Path, centre: str, first_key: str) -> LogProof:
     walk = _Walk(LogProof(centre, first_key, Head(centre, first_key)), _read_twin(folder))
     for path in day_files(folder):
         walk.file = f"{folder.name}/{path.name}"
-        lines, unfinished = split_lines(path.read_bytes())
+        lines, unfinished = split_lines(read_file(path))
         for walk.line, line in enumerate(lines, start=1):
             walk.step(line)
         if unfinished:
             walk.line = len(lines) + 1
             walk.find(
-                walk.proof.head.sequence + 1,
+                walk.proof.head.sequence + walk.unread + 1,
                 f"is an unfinished line of {unfinished:,} octets: being written now, or cut by a crash "
                 "(then mended at the centre's next start)",
             )
@@ -109,23 +105,24 @@ class _Walk:
     twin: Record | None
     file: str = ""
     line: int = 0
-    unread: int = 0  # lines since the last record that could not be read
+    unread: int = 0  # lines since the last record whose seal could be read
     is_after_gap: bool = False
 
     def find(self, sequence: int, what: str) -> None:
         self.proof.findings.append(Finding(self.file, self.line, self.proof.centre, sequence, what))
 
     def step(self, line: bytes) -> None:
-        proof = self.proof
         try:
             record = decode_record(line)
         except BadRecordError as error:
-            self.unread += 1
-            self.is_after_gap = True
-            self.find(proof.head.sequence + self.unread, f"{Fault.MALFORMED}: {error}")
+            self._pass_unread(f"{Fault.MALFORMED}: {error}")
             return
+        proof = self.proof
         proof.records += 1
         proof.withheld += record.withheld
+        if not is_seal_whole(record):
+            self._pass_unread(Fault.CHANGED)
+            return
         head = self._pass_gap(record)
         faults = faults_of(record, head, self.is_after_gap)
         for fault in faults:
@@ -137,8 +134,14 @@ class _Walk:
         # A record that is faulty may not hand on a key, nor a hash that it does not have.
         following = Head(head.centre, head.key, record.sequence, record.hash)
         proof.head = following if faults else advance(head, record)
-        self.is_after_gap = not is_sealed(record)
+        self.is_after_gap = False
         self.unread = 0
+
+    def _pass_unread(self, what: str) -> None:
+        """Nothing is known of this record but that it stands here."""
+        self.unread += 1
+        self.is_after_gap = True
+        self.find(self.proof.head.sequence + self.unread, what)
 
     def _has_twin(self, record: Record, key: str) -> bool:
         twin = self.twin
@@ -174,7 +177,7 @@ def _check_sums(folder: Path) -> Iterator[Finding]:
     if not (folder / SUMS_FILE).exists():
         return
     sums = {}
-    for number, line in enumerate((folder / SUMS_FILE).read_bytes().splitlines(), start=1):
+    for number, line in enumerate(read_file(folder / SUMS_FILE).splitlines(), start=1):
         digest, _, name = line.decode(errors="replace").partition("  ")
         if not name:
             yield Finding(SUMS_FILE, number, "", 0, "is not a checksum and a file's name")
@@ -195,5 +198,4 @@ def _check_sums(folder: Path) -> Iterator[Finding]:
 
 def file_sum(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(read_file(path)).hexdigest()
