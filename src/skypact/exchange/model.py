@@ -52,7 +52,7 @@ class TrackReport:
     def __len__(self) -> int:
         return len(self.number)
 
-    def take(self, rows: "NDArray[np.intp] | NDArray[np.bool_]") -> "TrackReport":
+    def take(self, rows: "NDArray[np.intp] | NDArray[np.bool_] | slice") -> "TrackReport":
         """The chosen rows, in the order given."""
         return TrackReport(
             self.time,

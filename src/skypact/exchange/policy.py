@@ -12,7 +12,7 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -23,10 +23,12 @@ from skypact.core.areas import Area, AreaConfig, Latitude, Longitude, area_from_
 from skypact.core.arrays import Floats1, Floats3
 from skypact.core.errors import BadInputError
 from skypact.core.geodesy import SEMI_MAJOR_AXIS, Geodetic, geodetic_from_enu
-from skypact.core.units import FOOT
+from skypact.core.text import callsign_from_text
+from skypact.core.units import DEGREE, FOOT
+from skypact.exchange.coarsening import coarse_covariance, coarse_sigma, round_place, round_to
 from skypact.exchange.model import REPORT_COLUMNS, Rung, TrackReport
 from skypact.plots.model import COLUMNS as PLOT_COLUMNS
-from skypact.plots.model import NO_ADDRESS, NO_CALLSIGN, NO_SQUAWK, PlotBatch, PlotFlag
+from skypact.plots.model import NO_ADDRESS, NO_CALLSIGN, NO_SQUAWK, PlotBatch, PlotFlag, make_plots
 from skypact.sensors.model import Sensor, SensorHealth, SensorTable
 from skypact.tracks.model import Identity, TargetKind
 
@@ -260,11 +262,11 @@ def _without_unused(
     names: tuple[str, ...], sensors: NDArray[np.uint64]
 ) -> tuple[tuple[str, ...], NDArray[np.uint64]]:
     """Names and (N, W) bits without the sensors that fed no track, so that not even their names leave."""
-    rows, words = sensors.shape
+    rows = len(sensors)
     in_bytes = np.ascontiguousarray(sensors, dtype="<u8").view(np.uint8)
     bits = np.unpackbits(in_bytes, axis=1, count=len(names), bitorder="little")
-    is_used = bits.any(axis=0) if rows else np.zeros(len(names), np.bool_)
-    kept = tuple(name for name, used in zip(names, is_used, strict=True) if used)
+    is_used = np.asarray(bits.any(axis=0))
+    kept = tuple(name for name, used in zip(names, is_used.tolist(), strict=True) if used)
     padded = np.zeros((rows, max(1, -(-len(kept) // 64)) * 64), dtype=np.uint8)
     padded[:, : len(kept)] = bits[:, is_used]
     return kept, np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
@@ -276,19 +278,19 @@ def _restrict_tracks(rule: Rule, columns: dict[str, NDArray[Any]], chosen: NDArr
         columns[name][chosen] = _EMPTY[name]
     covariance: Floats3 = columns["covariance"][chosen]
     if rule.position_step:
-        columns["latitude"][chosen], columns["longitude"][chosen] = _round_place(
+        columns["latitude"][chosen], columns["longitude"][chosen] = round_place(
             columns["latitude"][chosen], columns["longitude"][chosen], rule.position_step
         )
     if rule.velocity_step:
-        columns["velocity"][chosen] = _round(columns["velocity"][chosen], rule.velocity_step)
+        columns["velocity"][chosen] = round_to(columns["velocity"][chosen], rule.velocity_step)
     if rule.position_step or rule.velocity_step:
-        covariance = _coarse_covariance(covariance, rule.position_step, rule.velocity_step)
+        covariance = coarse_covariance(covariance, rule.position_step, rule.velocity_step)
     if "velocity" in rule.withheld:
         covariance[:, 2:, :] = covariance[:, :, 2:] = np.nan
     columns["covariance"][chosen] = covariance
     if rule.height_step:
         for name in ("height", "altitude"):
-            columns[name][chosen] = _round(columns[name][chosen], rule.height_step)
+            columns[name][chosen] = round_to(columns[name][chosen], rule.height_step)
 
 
 def _restrict_plots(rule: Rule, columns: dict[str, NDArray[Any]], chosen: NDArray[np.bool_]) -> None:
@@ -303,69 +305,24 @@ def _restrict_plots(rule: Rule, columns: dict[str, NDArray[Any]], chosen: NDArra
     no_level = chosen & np.isnan(columns["altitude"]) & np.isnan(columns["height"])
     columns["sigma_altitude"][no_level] = np.nan
     if step := rule.position_step:
-        slant = _round(columns["range"][chosen], step)
+        slant = round_to(columns["range"][chosen], step)
         turn = step / np.maximum(slant, step)  # rad that span one step at the target
         columns["range"][chosen] = slant
         for name in ("azimuth", "elevation"):
-            columns[name][chosen] = _round(columns[name][chosen], turn)
-            columns[f"sigma_{name}"][chosen] = _coarse_sigma(columns[f"sigma_{name}"][chosen], turn)
-        columns["latitude"][chosen], columns["longitude"][chosen] = _round_place(
+            columns[name][chosen] = round_to(columns[name][chosen], turn)
+            columns[f"sigma_{name}"][chosen] = coarse_sigma(columns[f"sigma_{name}"][chosen], turn)
+        columns["latitude"][chosen], columns["longitude"][chosen] = round_place(
             columns["latitude"][chosen], columns["longitude"][chosen], step
         )
         for name in ("sigma_range", "sigma_position"):
-            columns[name][chosen] = _coarse_sigma(columns[name][chosen], step)
+            columns[name][chosen] = coarse_sigma(columns[name][chosen], step)
     if step := rule.height_step:
         for name in ("height", "altitude"):
-            columns[name][chosen] = _round(columns[name][chosen], step)
-        columns["sigma_altitude"][chosen] = _coarse_sigma(columns["sigma_altitude"][chosen], step)
+            columns[name][chosen] = round_to(columns[name][chosen], step)
+        columns["sigma_altitude"][chosen] = coarse_sigma(columns["sigma_altitude"][chosen], step)
     if step := rule.velocity_step:
-        columns["range_rate"][chosen] = _round(columns["range_rate"][chosen], step)
-        columns["sigma_range_rate"][chosen] = _coarse_sigma(columns["sigma_range_rate"][chosen], step)
-
-
-def _round(values: NDArray[Any], step: float | Floats1) -> NDArray[Any]:
-    rounded: NDArray[Any] = np.round(values / step) * step
-    return rounded
-
-
-def _round_place(latitude: Floats1, longitude: Floats1, step: float) -> tuple[Floats1, Floats1]:
-    """The middle of the cell of about `step` by `step` m that each place (rad) lies in, rad."""
-    turn = step / SEMI_MAJOR_AXIS
-    row = np.clip(_round(latitude, turn), -np.pi / 2.0, np.pi / 2.0)
-    # The width of a cell follows from its row alone, so that it tells nothing of the place in it.
-    column = _round(longitude, turn / np.maximum(np.cos(row), 0.01))
-    return row, np.clip(column, -np.pi, np.pi)
-
-
-def _coarse_sigma(sigma: Floats1, step: float | Floats1) -> Floats1:
-    """A standard deviation with the error of rounding in it, rounded up to whole steps."""
-    rounded: Floats1 = np.ceil(np.hypot(sigma, step / np.sqrt(12.0)) / step) * step
-    return rounded
-
-
-def _coarse_covariance(covariance: Floats3, position_step: float, velocity_step: float) -> Floats3:
-    """(N, 4, 4) covariances that are nowhere smaller than the given ones with the error of rounding.
-
-    For a whole with blocks A, B on its diagonal, that with blocks 2A, 2B and nothing beside them is
-    never smaller; a block that is to be coarse then becomes a multiple of the unit matrix, so that the
-    accuracy shows in whole steps only.
-    """
-    coarse = np.zeros_like(covariance)
-    for block, step in ((slice(0, 2), position_step), (slice(2, 4), velocity_step)):
-        doubled = 2.0 * covariance[:, block, block]
-        if step:
-            largest = np.sqrt(_largest_eigenvalues(doubled))
-            doubled = (_coarse_sigma(largest, step) ** 2)[:, np.newaxis, np.newaxis] * np.eye(2)
-        coarse[:, block, block] = doubled
-    return coarse
-
-
-def _largest_eigenvalues(matrices: Floats3) -> Floats1:
-    """(N,) of (N, 2, 2) symmetric matrices."""
-    mean = (matrices[:, 0, 0] + matrices[:, 1, 1]) / 2.0
-    half: Floats1 = np.hypot((matrices[:, 0, 0] - matrices[:, 1, 1]) / 2.0, matrices[:, 0, 1])
-    largest: Floats1 = mean + half
-    return largest
+        columns["range_rate"][chosen] = round_to(columns["range_rate"][chosen], step)
+        columns["sigma_range_rate"][chosen] = coarse_sigma(columns["sigma_range_rate"][chosen], step)
 
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -477,14 +434,23 @@ def parse_policy(content: bytes, path: Path) -> ReleasePolicy:
         label=config.label,
         rung=Rung[config.rung.upper()],
         journal=tuple(config.journal),
-        tracks=tuple(_rule(rule, f"{where}: tracks[{place}]") for place, rule in enumerate(config.tracks)),
-        plots=tuple(_rule(rule, f"{where}: plots[{place}]") for place, rule in enumerate(config.plots)),
+        tracks=tuple(_rule(rule, f"{where}: tracks[{n}]") for n, rule in enumerate(config.tracks)),
+        plots=tuple(_rule(rule, f"{where}: plots[{n}]") for n, rule in enumerate(config.plots)),
     )
+    for kind, rules in (("tracks", policy.tracks), ("plots", policy.plots)):
+        names = [rule.name for rule in rules]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise BadInputError(f"two rules named {min(repeated)!r}", f"{where}: {kind}")
+    for n, test in enumerate(config.test):
+        _run_test(policy, test, f"{where}: test[{n}]")
     return policy
 
 
 def _rule(config: TrackRuleConfig | PlotRuleConfig, where: str) -> Rule:
-    is_of_tracks = isinstance(config, TrackRuleConfig)
+    identities = kinds = None
+    if isinstance(config, TrackRuleConfig):
+        identities = _codes(config.identity, Identity, f"{where}.identity")
+        kinds = _codes(config.kind, TargetKind, f"{where}.kind")
     floor = -np.inf if config.floor_ft is None else config.floor_ft * FOOT
     ceiling = np.inf if config.ceiling_ft is None else config.ceiling_ft * FOOT
     if not floor <= ceiling:
@@ -495,8 +461,8 @@ def _rule(config: TrackRuleConfig | PlotRuleConfig, where: str) -> Rule:
         area=None if config.area is None else area_from_config(config.area, f"{where}.area"),
         floor=floor,
         ceiling=ceiling,
-        identities=_codes(config.identity, Identity, f"{where}.identity") if is_of_tracks else None,
-        kinds=_codes(config.kind, TargetKind, f"{where}.kind") if is_of_tracks else None,
+        identities=identities,
+        kinds=kinds,
         withheld=frozenset(config.withhold),
         position_step=config.coarsen.position_m,
         velocity_step=config.coarsen.velocity_mps,
@@ -515,3 +481,79 @@ def _code(word: str, known: type[IntEnum], where: str) -> int:
         words = ", ".join(name.lower().replace("_", " ") for name in known.__members__)
         raise BadInputError(f"{word!r} is unknown", where, f"one of {words}")
     return int(member)
+
+
+def _run_test(policy: ReleasePolicy, test: PolicyTestConfig, where: str) -> None:
+    if (test.released_by is None) == (test.released is None) or test.released is True:
+        raise BadInputError("says nothing to hold", where, 'give released_by = "RULE" or released = false')
+    if test.track is not None and test.plot is None:
+        name, has, left = _try_track(policy, test.track, test.age_s, where)
+    elif test.plot is not None and test.track is None:
+        name, has, left = _try_plot(policy, test.plot, test.age_s)
+    else:
+        raise BadInputError("not about one thing", where, "give either a track or a plot")
+    if name != test.released_by:
+        was, wanted = (f"by {rule!r}" if rule else "by no rule" for rule in (name, test.released_by))
+        raise BadInputError(f"{test.name!r} fails: released {was}, expected {wanted}", where)
+    if test.without is not None and has - left != set(test.without):
+        words = ", ".join(sorted(has - left)) or "nothing"
+        raise BadInputError(f"{test.name!r} fails: leaves without {words}", where)
+
+
+def _try_track(
+    policy: ReleasePolicy, example: TrackExample, age: float, where: str
+) -> tuple[str | None, set[str], set[str]]:
+    """Name of the rule by which it leaves, the fields that it has, and those that leave."""
+    sensors = sorted(set(example.sensors))
+    columns: dict[str, Any] = {
+        **_common_columns(example),
+        "uid": np.zeros((1, 2)),
+        "velocity": np.full((1, 3), np.nan) if example.velocity_mps is None else [example.velocity_mps],
+        "covariance": np.eye(4)[np.newaxis],
+        "identity": _code(example.identity, Identity, f"{where}.track.identity"),
+        "kind": _code(example.kind, TargetKind, f"{where}.track.kind"),
+        "sensors": _sensor_bits(np.ones(len(sensors), np.bool_), max(1, -(-len(sensors) // 64)))[np.newaxis],
+    }
+    one = {name: np.atleast_1d(columns.get(name, 0)) for name in REPORT_COLUMNS}
+    report = TrackReport(0.0, "", ("",), tuple(sensors), **one)
+    released = release_tracks(policy, report, age)
+    if not len(released):
+        return None, set(), set()
+    rule = policy.tracks[int(track_rules(policy, report)[0])]
+    return rule.name, _fields_of(report, get_args(TrackField)), _fields_of(released, get_args(TrackField))
+
+
+def _try_plot(
+    policy: ReleasePolicy, example: PlotExample, age: float
+) -> tuple[str | None, set[str], set[str]]:
+    """Name of the rule by which it leaves, the fields that it has, and those that leave."""
+    plots = make_plots(1, sensor=0, time=0.0, received=0.0, sigma_position=1.0, **_common_columns(example))
+    table = SensorTable((Sensor(name=example.sensor),), Geodetic(0.0, 0.0, 0.0))
+    released = release_plots(policy, plots, table, age)
+    if not len(released):
+        return None, set(), set()
+    rule = policy.plots[int(plot_rules(policy, plots, table)[0])]
+    return rule.name, _fields_of(plots, get_args(PlotField)), _fields_of(released, get_args(PlotField))
+
+
+def _common_columns(example: _ExampleConfig) -> dict[str, float]:
+    return {
+        "latitude": example.latitude_deg * DEGREE,
+        "longitude": example.longitude_deg * DEGREE,
+        "altitude": np.nan if example.altitude_ft is None else example.altitude_ft * FOOT,
+        "height": np.nan if example.height_m is None else example.height_m,
+        "squawk": NO_SQUAWK if example.squawk is None else int(example.squawk, 8),
+        "address": NO_ADDRESS if example.address is None else int(example.address, 16),
+        "callsign": NO_CALLSIGN if example.callsign is None else callsign_from_text(example.callsign),
+    }
+
+
+def _fields_of(table: TrackReport | PlotBatch, names: tuple[str, ...]) -> set[str]:
+    """Which of the fields the first row has."""
+
+    def is_there(name: str) -> bool:
+        values, empty = getattr(table, name)[0], _EMPTY[name]
+        is_empty = np.isnan(values) if np.isnan(empty) else values == empty
+        return not np.all(is_empty)
+
+    return {name for name in names if is_there(name)}

@@ -182,8 +182,7 @@ class _Column:
         sound = (array >= self.low) & (array <= self.high)
         if self.empty is not None and np.isnan(self.empty):
             sound |= np.isnan(array)
-        rows: NDArray[np.bool_] = sound.reshape(len(array), -1).all(axis=1)
-        return rows
+        return np.asarray(sound.reshape(len(array), -1).all(axis=1))
 
 
 def _column(
@@ -258,9 +257,8 @@ _SIGMA_OF = {
     "longitude": "sigma_position",
 }
 _UPPER = np.ravel_multi_index(np.triu_indices(4), (4, 4))  # the triangle's places in a whole matrix
-_WHOLE = np.zeros((4, 4), dtype=np.intp)  # and each element's place in the triangle
-_WHOLE[np.triu_indices(4)] = np.arange(10)
-_WHOLE = np.maximum(_WHOLE, _WHOLE.T).ravel()
+# and the place in the triangle of each element of a whole matrix
+_WHOLE = np.array([[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]]).ravel()
 _VARIANCES = (0, 4, 7, 9)  # places of the variances in the triangle
 
 
@@ -593,8 +591,8 @@ def _refuse(faults: Iterator[tuple[str, str, NDArray[np.bool_]]], schema: str) -
 def _track_faults(arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """Field, fault and (N,) rows that have it, of what more than one value decides."""
     position, speed = arrays["covariance"][:, _VARIANCES[:2]], arrays["covariance"][:, _VARIANCES[2:]]
-    yield "covariance", "a variance of position that is not positive", ~(position > 0.0).all(axis=1)
-    yield "covariance", "a variance of velocity that is not positive", (speed <= 0.0).any(axis=1)
+    yield "covariance", "a variance of position that is not positive", ~np.all(position > 0.0, axis=1)
+    yield "covariance", "a variance of velocity that is not positive", np.any(speed <= 0.0, axis=1)
 
 
 def _plot_faults(arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
