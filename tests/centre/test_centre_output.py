@@ -8,7 +8,7 @@ from asterix.generated import Cat_062_1_21, Cat_065_1_6
 from pictures import TIME, make_picture
 
 from skypact.centre.ages import SourceAges
-from skypact.centre.output import PictureSender
+from skypact.centre.output import PictureSender, source_columns
 from skypact.centre.settings import OutputUser
 from skypact.core.areas import Box, Polygon
 from skypact.core.text import callsign_to_text
@@ -120,7 +120,54 @@ def test_another_decoder_reads_each_field_of_a_track(listener):
     assert [code(record, "080", "TSB") for record in (first, second)] == [1, 1]
     assert [code(record, "080", "CST") for record in (first, second)] == [0, 1]
     assert code(first, "080", "MON") == 1
+    assert [code(first, "080", name) for name in ("SIM", "EMS", "SDS")] == [0, 0, 3]
+    # 5 m/s for 1.5 s, to a quarter of a flight level.
+    assert quantity(second, "FL", "135", "CTB") == 101.25
+    assert code(second, "135", "QNH") == 0
     assert first.get_item("100") is None
+
+
+def tracks(arrived: list[tuple[int, object]]) -> list[object]:
+    return [record for category, record in arrived if category == 62]
+
+
+def test_a_simulated_track_and_an_emergency_are_told_in_its_status(listener):
+    picture = make_picture([1, 2, 3, 4])
+    picture.is_simulated[:] = [False, True, False, False]
+    picture.squawk[:] = [0o7500, 0o7600, 0o7700, 0o7000]
+    (arrived,) = send(listener, [picture])
+    assert [code(record, "080", "SIM") for record in tracks(arrived)] == [0, 1, 0, 0]
+    assert [code(record, "080", "EMS") for record in tracks(arrived)] == [5, 4, 1, 0]
+
+
+def test_the_calculated_altitude_is_the_measured_one_carried_on_while_it_is_young(listener):
+    picture = make_picture([1, 2, 3, 4], flight_level=[100.0] * 4)
+    picture.altitude[3] = picture.altitude_time[3] = np.nan
+    picture.altitude_time[:3] = TIME - np.array([0.0, 20.0, 30.0])
+    picture.vertical_rate[:] = -10.0 * 0.3048  # 10 ft/s
+    (arrived,) = send(listener, [picture])
+    young, carried, old, unknown = tracks(arrived)
+    assert [quantity(record, "FL", "135", "CTB") for record in (young, carried)] == [100.0, 98.0]
+    assert [record.get_item("135") for record in (old, unknown)] == [None, None]  # type: ignore[attr-defined]
+    assert quantity(old, "FL", "136") == 100.0
+
+
+def test_the_mode_of_movement_says_what_is_sure_and_else_undetermined(listener):
+    picture = make_picture([1, 2, 3, 4, 5, 6], sensors=0)
+    picture.movement[:] = [
+        [0.9, 0.1, 0],
+        [0.2, 0.7, 0.1],
+        [0.1, 0, 0.8],
+        [0.5, 0.3, 0.2],
+        [0.9, 0, 0],
+        [np.nan] * 3,
+    ]
+    picture.vertical_rate[:] = [0.5, 4.0, -4.0, 4.0, 4.0, np.nan]
+    picture.altitude[3] = np.nan
+    picture.is_coasting[:] = [False, False, False, False, True, False]
+    (arrived,) = send(listener, [picture])
+    told = [[code(record, "200", name) for record in tracks(arrived)] for name in ("TRANS", "LONG", "VERT")]
+    assert told == [[0, 1, 2, 3, 3, 3], [3] * 6, [0, 1, 2, 3, 3, 3]]
 
 
 def test_each_picture_ends_with_service_status_and_end_of_batch(listener):
@@ -267,3 +314,20 @@ def test_ages_tell_when_each_technology_last_fed_a_track(listener):
     assert told == [9.0, 6.0, 4.0, 2.0]
     assert first.get_item("290").variation.get_item("MLT") is None
     assert second.get_item("290").variation.get_item("PSR") is None
+    is_old = [
+        [code(record, "080", name) for name in ("PSR", "SSR", "MDS", "ADS", "MLAT")]
+        for record in (first, second)
+    ]
+    assert is_old == [[0, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
+    assert [code(record, "080", "SDS") for record in (first, second)] == [0, 3]
+
+
+def test_the_status_of_a_track_tells_which_technologies_feed_it():
+    nan, old = np.nan, 60.0
+    ages = np.array(
+        [[2.0, 3.0, nan, nan, nan], [2.0, old, nan, nan, nan], [nan, 3.0, 1.0, nan, nan], [nan] * 5]
+    )
+    status = source_columns(ages)
+    assert status["080/SDS"].tolist() == [0, 2, 3, 3]
+    assert status["080/PSR"].tolist() == [0, 0, 1, 1]
+    assert status["080/SSR"].tolist() == [0, 1, 0, 1]

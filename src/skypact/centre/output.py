@@ -4,7 +4,9 @@ Editions CAT062 1.21 and CAT065 1.6. A user gets, each of its periods: blocks of
 tracks in its area and height band and the ends of those that left them, then one block of CAT065 with
 the state of the service and the end of the batch. Positions are I062/105 (WGS-84) alone: I062/100
 would need every user to hold the same plane. I062/185 is east and north at the track. I062/130 is sent
-for tracks that a 3D radar feeds, since only then the height is measured.
+for tracks that a 3D radar feeds, since only then the height is measured. I062/135 is the last pressure
+altitude carried on with the vertical rate, on 1013.25 hPa. I062/200 says how a track turns and climbs;
+whether it gains speed is never determined, since no acceleration along the path is estimated.
 """
 
 import logging
@@ -20,6 +22,7 @@ from skypact.asterix.encode import encode_records
 from skypact.asterix.model import Datagrams
 from skypact.centre.ages import TECHNOLOGIES, SourceAges
 from skypact.centre.settings import OutputUser
+from skypact.core.arrays import Floats1, Floats2
 from skypact.core.units import DAY, DEGREE, FLIGHT_LEVEL, FOOT, FOOT_PER_MINUTE
 from skypact.sensors.model import SensorKind, SensorTable
 from skypact.tracks.model import Picture
@@ -31,6 +34,12 @@ MULTICAST_HOPS = 16
 LONGEST_WAIT = 0.05  # s for room in the send buffer; a datagram leaves a 10 Mbit/s line in 1 ms
 STATUS, END_OF_BATCH = 1, 2  # I065/000
 NO_SOURCE, SOURCE_3D_RADAR = 0, 2  # I062/080 SRC
+PRIMARY_AND_SECONDARY, PRIMARY_ONLY, NOT_DEFINED = 0, 2, 3  # I062/080 SDS
+EMERGENCIES = {0o7500: 5, 0o7600: 4, 0o7700: 1}  # I062/080 EMS by Mode 3/A code
+UNDETERMINED = 3  # I062/200; else 0 straight or level, 1 right or climb, 2 left or descent
+SURE_MOVEMENT = 0.6  # probability from which a way of moving is told
+LEVEL_FLIGHT = 300.0 * FOOT_PER_MINUTE  # m/s; slower climbs and descents are level
+LONGEST_AGE = 24.0  # s; two turns of a slow radar: what is older is an old update, I062/080
 BATCH = 0  # I065/020: a picture is one batch, and batches of a cycle count from 0
 SMALLEST_SIGMA = 0.5  # m; one bit of I062/500, so that a sent accuracy is never zero
 
@@ -143,6 +152,7 @@ def encode_for_user(
         if ages is not None:
             table = ages.ages(picture, rows)
             columns |= {f"290/{name}": table[:, place] for place, name in enumerate(TECHNOLOGIES)}
+            columns |= source_columns(table)
         datagrams.append(_encode(62, columns, source))
     status = {
         "000": np.array([float(STATUS), float(END_OF_BATCH)]),
@@ -177,11 +187,13 @@ def track_columns(
     sensors = np.bitwise_count(picture.sensors[rows]).sum(axis=1)
     # A partner's sensors that only its tracker uses come after those of the table.
     width = min(picture.sensors.shape[1], len(measures_height))
-    has_height = (picture.sensors[rows, :width] & measures_height[:width]).any(axis=1)
+    has_height: NDArray[np.bool_] = np.any(picture.sensors[rows, :width] & measures_height[:width], axis=1)
     variance = picture.covariance[rows]
     sigma_x = np.sqrt(np.maximum(variance[:, 0, 0], SMALLEST_SIGMA**2))
     sigma_y = np.sqrt(np.maximum(variance[:, 1, 1], SMALLEST_SIGMA**2))
     covariance = variance[:, 0, 1]
+    barometric = _barometric_altitude(picture, rows)
+    transversal, vertical = _movement(picture, rows, has_height)
     return {
         "070": np.full(len(rows), picture.time % DAY),
         "105/LAT": picture.latitude[rows] / DEGREE,
@@ -195,17 +207,77 @@ def track_columns(
         "080/MON": (sensors == 1).astype(np.float64),
         "080/MRH": (has_height & np.isnan(altitude)).astype(np.float64),
         "080/SRC": np.where(has_height, SOURCE_3D_RADAR, NO_SOURCE),
+        "080/SIM": picture.is_simulated[rows].astype(np.float64),
         "080/TSB": is_first,
         "080/CST": picture.is_coasting[rows].astype(np.float64),
+        "080/SDS": np.full(len(rows), float(NOT_DEFINED)),
+        "080/EMS": np.select(
+            [picture.squawk[rows] == code for code in EMERGENCIES],
+            [float(value) for value in EMERGENCIES.values()],
+            0.0,
+        ),
         "290/TRK": np.maximum(picture.time - picture.born[rows], 0.0),
         "136": altitude / FLIGHT_LEVEL,
+        "135/QNH": np.where(np.isnan(barometric), np.nan, 0.0),
+        "135/CTB": barometric / FLIGHT_LEVEL,
         "130": np.where(has_height, picture.height[rows], np.nan) / FOOT,
+        "200/TRANS": transversal,
+        "200/LONG": np.full(len(rows), float(UNDETERMINED)),
+        "200/VERT": vertical,
         "220": picture.vertical_rate[rows] / FOOT_PER_MINUTE,
         "500/APC/X": sigma_x,
         "500/APC/Y": sigma_y,
         # The root of the covariance with its sign, in m.
         "500/COV": np.sign(covariance) * np.sqrt(np.abs(covariance)),
     }
+
+
+def source_columns(ages: Floats2) -> Columns:
+    """The fields of I062/080 on what feeds tracks, from the ages (R, 5) of each technology's updates, s.
+
+    A combined plot counts as its secondary part, so that a track without primary plots may still be
+    seen by both: its SDS is not defined.
+    """
+    is_old = ~(ages <= LONGEST_AGE)  # also where it never fed the track
+    is_primary = np.array([name == "PSR" for name in TECHNOLOGIES])
+    primary, answers = ~is_old[:, is_primary].all(axis=1), ~is_old[:, ~is_primary].all(axis=1)
+    told = {"PSR": "PSR", "SSR": "SSR", "MDS": "MDS", "ES": "ADS", "MLT": "MLAT"}
+    return {
+        **{
+            f"080/{told[name]}": is_old[:, place].astype(np.float64)
+            for place, name in enumerate(TECHNOLOGIES)
+        },
+        "080/SDS": np.select(
+            [primary & answers, primary],
+            [float(PRIMARY_AND_SECONDARY), float(PRIMARY_ONLY)],
+            float(NOT_DEFINED),
+        ),
+    }
+
+
+def _barometric_altitude(picture: Picture, rows: NDArray[np.intp]) -> Floats1:
+    """(R,) pressure altitude now, m: the last one carried on; NaN where it is unknown or too old for that."""
+    age = picture.time - picture.altitude_time[rows]
+    climbed = np.nan_to_num(picture.vertical_rate[rows]) * age
+    return np.where(age <= LONGEST_AGE, picture.altitude[rows] + climbed, np.nan)
+
+
+def _movement(
+    picture: Picture, rows: NDArray[np.intp], has_height: NDArray[np.bool_]
+) -> tuple[Floats1, Floats1]:
+    """(R,) transversal and vertical movement as I062/200 codes them; of a coasting track nothing is sure."""
+    is_coasting = picture.is_coasting[rows]
+    movement = np.nan_to_num(picture.movement[rows])
+    is_sure = (movement.max(axis=1) >= SURE_MOVEMENT) & ~is_coasting
+    transversal = np.where(is_sure, movement.argmax(axis=1), UNDETERMINED)
+    rate = picture.vertical_rate[rows]
+    knows_height = has_height | np.isfinite(picture.altitude[rows])
+    vertical = np.select(
+        [is_coasting | ~knows_height | np.isnan(rate), rate > LEVEL_FLIGHT, rate < -LEVEL_FLIGHT],
+        [UNDETERMINED, 1, 2],
+        0,
+    )
+    return transversal.astype(np.float64), vertical.astype(np.float64)
 
 
 def _encode(category: int, columns: Mapping[str, NDArray[Any]], source: dict[str, int]) -> Datagrams:
