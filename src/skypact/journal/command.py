@@ -133,9 +133,8 @@ def _report(folder: Path, proof: FolderProof, as_json: bool) -> None:
         typer.echo(_finding_line(finding))
     for log in proof.logs:
         withheld = f", {log.withheld:,} of them withheld" if log.withheld else ""
-        typer.echo(
-            f"{log.centre}: {log.records:,} records{withheld}; last {log.head.sequence}, {log.head.hash}"
-        )
+        typer.echo(f"{log.centre}: {log.records:,} records{withheld}")
+        typer.echo(f"  ends with record {log.head.sequence}, hash {log.head.hash}")
         typer.echo(f"  begins with key {log.first_key} (compare it with what {log.centre} tells you)")
     typer.echo(f"{folder}: {f'{len(findings):,} findings' if findings else 'proved'}")
 
