@@ -335,7 +335,7 @@ def encode_tracks(
     A row that no reader would take (a position or covariance that is not finite) is left out.
     """
     arrays = {column.name: getattr(report, column.name) for column in _TRACK_COLUMNS}
-    arrays["covariance"] = report.covariance.reshape(-1, 16)[:, _UPPER]
+    arrays["covariance"] = np.take(report.covariance.reshape(-1, 16), _UPPER, axis=1)
     arrays["sensors"] = report.sensors[:, : _words(report.sensor_names)]
     header: dict[str, Any] = {
         "time": report.time,
@@ -465,7 +465,7 @@ def _decode_tracks(payload: bytes) -> Tracks:
     for name, words_known in (("identity", Identity), ("kind", TargetKind)):
         # A word of a later version is no word here.
         arrays[name][arrays[name] >= len(words_known)] = 0
-    arrays["covariance"] = arrays["covariance"][:, _WHOLE].reshape(-1, 4, 4)
+    arrays["covariance"] = np.take(arrays["covariance"], _WHOLE, axis=1).reshape(-1, 4, 4)
     report = TrackReport(
         table.time,
         table.centre,
