@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 
 from skypact.asterix.decode import decode_datagrams
 from skypact.asterix.framing import read_recording
+from skypact.asterix.model import Datagrams
 from skypact.core.errors import BadInputError
 from skypact.plots.assemble import PlotAssembler
 from skypact.simulation.files import write_simulation
@@ -17,7 +18,7 @@ from skypact.simulation.live import LiveSender, move_to, parse_address
 from skypact.simulation.messages import radar_messages
 from skypact.simulation.model import SECTORS
 from skypact.simulation.scenario import read_scenario
-from skypact.simulation.world import simulate
+from skypact.simulation.world import World, simulate
 
 DAY = 86_400.0
 NAUTICAL_MILE = 1852.0
@@ -142,11 +143,33 @@ def test_a_live_run_sends_every_datagram_to_its_radars_address():
 
 
 def test_a_live_run_ends_when_told_to():
-    simulation = simulate(msgspec.structs.replace(read_scenario("small"), duration_s=30), 5)
-    sender = LiveSender(simulation, [("127.0.0.1", 9)], is_endless=True)
+    world = World(msgspec.structs.replace(read_scenario("small"), duration_s=30), 5)
+    sender = LiveSender(world.play(), [("127.0.0.1", 9)], next_stretch=world.play)
     sender.start()
     sender.stop()
     assert sender.wait(0.0)
+
+
+def test_stretches_follow_each_other_without_a_gap_in_the_times_of_records():
+    world = World(msgspec.structs.replace(read_scenario("small"), duration_s=10), 5)
+    times = np.empty(0)  # since the first one, s; by way of half a day, so that midnight may pass
+    first = None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        one.settimeout(20.0)
+        sender = LiveSender(world.play(), [one.getsockname()], speed=20.0, next_stretch=world.play)
+        sender.start()
+        try:
+            while len(times) < 10 or np.ptp(times) < 35.0:
+                octets = np.frombuffer(one.recv(65_536), dtype=np.uint8)
+                whole = np.array([0]), np.array([len(octets)])
+                for records in decode_datagrams(Datagrams(octets, *whole, np.zeros(1))).records:
+                    told = records.value("030" if records.category == 34 else "140")
+                    first = told[0] if first is None else first
+                    times = np.append(times, (told - first + DAY / 2) % DAY)
+        finally:
+            sender.stop()
+    assert np.diff(np.sort(times)).max() < 1.0
 
 
 @pytest.mark.parametrize("text", ["host", "host:", ":1", "host:0", "host:70000", "host:x"])

@@ -10,7 +10,7 @@ from skypact.simulation.files import truth_table, write_simulation
 from skypact.simulation.model import FALSE_PLOT, KINDS, SECTORS
 from skypact.simulation.motion import KINEMATICS
 from skypact.simulation.scenario import Bias, Radar, Scenario, Traffic
-from skypact.simulation.world import simulate
+from skypact.simulation.world import World, simulate
 
 RESOLVED = {"resolution_range_m": 0.0, "resolution_azimuth_deg": 0.0}
 
@@ -289,3 +289,47 @@ def test_a_preset_is_the_kind_of_scenario_that_it_says(preset):
     rate = len(simulation.plots) / 60.0
     low, high = {"small": (3.0, 7.0), "drones": (330.0, 500.0)}[preset]
     assert low < rate < high
+
+
+def test_targets_fly_on_in_the_next_stretch_as_in_one_long_run():
+    parts = World(world(quiet(), duration=60), 7)
+    first, second = parts.play(), parts.play()
+    whole = simulate(world(quiet(), duration=120), 7)
+    assert second.start == first.start + 60.0
+    for name in ("position", "velocity", "height"):
+        long = getattr(whole.flights, name)
+        assert getattr(first.flights, name).tobytes() == long[:, :62].tobytes()
+        assert getattr(second.flights, name).tobytes() == long[:, 60:].tobytes()
+    assert (second.targets.address == first.targets.address).all()
+
+
+def test_antennas_turn_on_and_see_no_target_twice_at_the_change_of_stretches():
+    radar = quiet(rotation_period_s=4.0, rotation_jitter=0.01, detection_probability=0.999)
+    parts = World(world(radar, duration=30), 7)
+    first, second, third = parts.play(), parts.play(), parts.play()
+    stretches = (first, second, third)
+    north = np.concatenate([part.marks.time[part.marks.sector == 0] for part in stretches])
+    assert_allclose(np.diff(north), 4.0, rtol=0.05)
+    time = np.concatenate([part.plots.time for part in stretches])
+    target = np.concatenate([part.plot_target for part in stretches])
+    assert not np.array_equal(first.plots.range[:5], second.plots.range[:5])
+    seen = 0
+    for one in np.unique(target):
+        between = np.diff(np.sort(time[target == one]))
+        assert (between > 3.0).all()
+        seen += int((between < 5.0).sum())
+    assert seen > 0.95 * (len(time) - 60)
+
+
+def test_who_had_left_comes_back_in_the_next_stretch():
+    traffic = [Traffic(kind="airliner", count=200, mode_s=1.0, arriving=0.5, leaving=0.5)]
+    parts = World(world(quiet(), traffic=traffic, duration=40), 3)
+    before = parts.play().targets
+    for _ in range(3):
+        after = parts.play().targets
+        was_there = before.died >= 40.0
+        assert (after.born[was_there] == 0.0).all()
+        assert (after.born[~was_there] > 0.0).mean() > 0.8
+        assert ((after.born <= after.died) & (after.died <= 40.0)).all()
+        assert 0.3 < (after.died < 40.0).mean() < 0.7
+        before = after

@@ -6,19 +6,14 @@ import sys
 import webbrowser
 from pathlib import Path
 
-import msgspec
-
 from skypact.centre.service import serve
 from skypact.centre.settings import CentreSettings, DisplaySettings
 from skypact.sensors.receive import UdpReceiver, UdpSource
 from skypact.simulation.live import LiveSender
 from skypact.simulation.scenario import Scenario
-from skypact.simulation.world import simulate
+from skypact.simulation.world import World
 
 LOOPBACK = "127.0.0.1"
-# Traffic is simulated ahead for so long, and then begins again.
-LONGEST = 1800  # s
-MOST_TARGET_SECONDS = 400_000  # so that a large scenario starts soon, too
 SEED = 1
 
 
@@ -34,9 +29,12 @@ def run_demo(scenario: Scenario, port: int, for_seconds: float | None, is_headle
     Raises:
         BadInputError: the port is taken.
     """
-    simulation = simulate(_prolonged(scenario), SEED)
+    world = World(scenario, SEED)
+    simulation = world.play()
     receiver = UdpReceiver([UdpSource(LOOPBACK, 0) for _ in simulation.sensors.sensors])
-    sender = LiveSender(simulation, [(LOOPBACK, chosen) for chosen in receiver.ports], is_endless=True)
+    sender = LiveSender(
+        simulation, [(LOOPBACK, chosen) for chosen in receiver.ports], next_stretch=world.play
+    )
     settings = CentreSettings(
         name="ALPHA",
         sensors=simulation.sensors,
@@ -57,9 +55,3 @@ def run_demo(scenario: Scenario, port: int, for_seconds: float | None, is_headle
         asyncio.run(serve(settings, receiver, for_seconds=for_seconds, ready=show))
     finally:
         sender.stop()
-
-
-def _prolonged(scenario: Scenario) -> Scenario:
-    targets = sum(traffic.count for traffic in scenario.traffic)
-    duration = min(LONGEST, MOST_TARGET_SECONDS // max(targets, 1))
-    return msgspec.structs.replace(scenario, duration_s=max(scenario.duration_s, duration))

@@ -5,7 +5,8 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from skypact.simulation.model import Simulation
 Address = tuple[str, int]  # host or multicast group, and UDP port
 LEAD = 1.0  # s at least, from the call to the start of the run
 _LONGEST_WAIT = 0.2  # s; how soon a stopped sender ends
+_SHORT_WAIT = 0.02  # s between two looks for a stretch that is not ready in time
 _MULTICAST_HOPS = 1  # stays in the local network
 
 
@@ -45,11 +47,13 @@ class LiveSender:
         addresses: Sequence[Address],
         *,
         speed: float = 1.0,
-        is_endless: bool = False,
+        next_stretch: Callable[[], Simulation] | None = None,
     ) -> None:
         """Args:
             simulation: what to send. addresses: of each radar in table order, or one for all.
-            speed: seconds of the run in a second. is_endless: begin again after the end.
+            speed: seconds of the run in a second.
+            next_stretch: gives what follows in time, and is asked for it while the one before is sent;
+                None ends the run with `simulation`.
 
         Raises:
             BadInputError: a host is not known, or the addresses don't fit the radars.
@@ -61,11 +65,11 @@ class LiveSender:
             raise BadInputError("the speed must be above 0", "live simulation")
         self.sent = 0
         self.refused = 0
-        self.start_time: float | None = None  # UTC s since 1970 of the run under way
+        self.start_time: float | None = None  # UTC s since 1970 of the run's beginning
         self._simulation = simulation
         self._addresses = [_resolved(address) for address in addresses]
         self._speed = speed
-        self._is_endless = is_endless
+        self._next_stretch = next_stretch
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-sender", daemon=True)
 
@@ -87,14 +91,29 @@ class LiveSender:
     def _run(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
             out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, _MULTICAST_HOPS)
+            start = float(np.ceil(time.time() + LEAD))
+            self.start_time = start
+            later = start - self._simulation.start
+            messages = _messages_of(self._simulation, later)
             while not self._stopping.is_set():
-                start = float(np.ceil(time.time() + LEAD))
-                self.start_time = start
-                self._send_run(out, radar_messages(move_to(self._simulation, start)), start)
-                if not self._is_endless:
+                coming: SimpleQueue[RadarMessages] = SimpleQueue()
+                if self._next_stretch is not None:
+                    # A daemon, so that a program that ends does not wait for a simulation.
+                    threading.Thread(
+                        target=lambda queue, play: queue.put(_messages_of(play(), later)),
+                        args=(coming, self._next_stretch),
+                        name="simulate-ahead",
+                        daemon=True,
+                    ).start()
+                self._send_stretch(out, messages, start)
+                if self._next_stretch is None:
                     return
+                while coming.empty():
+                    if self._stopping.wait(_SHORT_WAIT):
+                        return
+                messages = coming.get()
 
-    def _send_run(self, out: socket.socket, messages: RadarMessages, start: float) -> None:
+    def _send_stretch(self, out: socket.socket, messages: RadarMessages, start: float) -> None:
         datagrams = messages.datagrams
         octets = datagrams.buffer.tobytes()
         due = start + (datagrams.received - start) / self._speed
@@ -110,6 +129,11 @@ class LiveSender:
             except OSError:
                 # Nobody listens there yet, or the network is away: a radar sends on.
                 self.refused += 1
+
+
+def _messages_of(stretch: Simulation, later: float) -> RadarMessages:
+    """What the radars send in a stretch that begins so many seconds later."""
+    return radar_messages(move_to(stretch, stretch.start + later))
 
 
 def parse_address(text: str) -> Address:

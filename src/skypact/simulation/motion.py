@@ -4,6 +4,8 @@ Every second each target holds one turn rate and works towards one speed and one
 manoeuvre has lasted its time, the next is drawn. Straight flight follows a great circle.
 """
 
+import copy
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +120,18 @@ def make_targets(scenario: Scenario, rng: np.random.Generator) -> Targets:
     )
 
 
-class _Flock:
+def targets_after(scenario: Scenario, before: Targets, rng: np.random.Generator) -> Targets:
+    """The same targets in the next stretch of as many seconds: who had left comes back some time in it."""
+    count = len(before)
+    duration = float(scenario.duration_s)
+    leaving = np.repeat([t.leaving for t in scenario.traffic], [t.count for t in scenario.traffic])
+    first, second, third = rng.random((3, count))
+    born = np.where(before.died < duration, np.floor(first * 0.6 * duration), 0.0)
+    left = np.floor(born + (0.4 + 0.6 * second) * (duration - born))
+    return dataclasses.replace(before, born=born, died=np.where(third < leaving, left, duration))
+
+
+class Flock:
     """All targets in flight: the state that one second changes."""
 
     def __init__(self, scenario: Scenario, kind: np.ndarray, rng: np.random.Generator) -> None:
@@ -216,13 +229,14 @@ class _Flock:
         )
 
 
-def fly(scenario: Scenario, targets: Targets, rng: np.random.Generator) -> Flights:
-    """Fly all targets for the whole run; those not born yet fly unseen."""
-    flock = _Flock(scenario, targets.kind, rng)
-    shape = (len(targets), scenario.duration_s + 2)  # one second past the end, to interpolate up to it
+def fly(flock: Flock, duration: int) -> Flights:
+    """Fly all targets on for `duration` seconds; those not born yet fly unseen."""
+    shape = (len(flock.height), duration + 2)  # one second past the end, to interpolate up to it
     latitude, longitude, height = np.empty(shape), np.empty(shape), np.empty(shape)
     velocity = np.empty((*shape, 3))
     for second in range(shape[1]):
+        if second == duration:
+            flock = copy.deepcopy(flock)  # the next stretch begins here and flies these seconds again
         latitude[:, second] = flock.latitude
         longitude[:, second] = (flock.longitude + np.pi) % (2.0 * np.pi) - np.pi
         height[:, second], velocity[:, second] = flock.height, flock.velocity()

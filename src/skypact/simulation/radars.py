@@ -71,7 +71,7 @@ def detectable(kind: str, targets: Targets) -> NDArray[np.bool_]:
 
 def observe(
     radar: Radar, sensor: Sensor, row: int, targets: Targets, flights: Flights, duration: float,
-    height_minus_altitude: float, rng: np.random.Generator,
+    height_minus_altitude: float, turns: Floats1, rng: np.random.Generator,
 ) -> Observed:  # fmt: skip
     """All plots of one radar; times are seconds of the run, `received` is left out.
 
@@ -79,11 +79,10 @@ def observe(
         radar: how it works. sensor: its row in the sensor table, with the site. row: that row.
         targets: who flies. flights: where. duration: of the run, s.
         height_minus_altitude: of the day's air, m.
+        turns: of its antenna, as `turn_antenna` gives them.
         rng: this radar's own randomness.
     """
     site = site_of(radar, sensor)
-    assert sensor.rotation_period_s is not None
-    turns = _turns(sensor.rotation_period_s, radar.rotation_jitter, duration, rng)
     hits = sweep(
         flights.position, flights.velocity, flights.height, targets.born, targets.died,
         detectable(radar.kind, targets), site, turns,
@@ -126,10 +125,26 @@ class _Sightings:
     measured: Columns  # (P,) each: columns of the plots
 
 
-def _turns(period: float, jitter: float, duration: float, rng: np.random.Generator) -> Floats1:
+def turn_antenna(
+    period: float, jitter: float, duration: float, rng: np.random.Generator, before: Floats1 | None = None
+) -> Floats1:
+    """When an antenna passes north: from the last time before the run to the first after its end.
+
+    Args:
+        period: of a turn, s. jitter: standard deviation of turns, as a share of the period.
+        duration: of the run, s. rng: of this radar.
+        before: what this function gave for a run of the same duration that this one follows.
+
+    Returns:
+        (K + 1,) times of the run, s.
+    """
     count = int(np.ceil(duration / period * 1.05)) + 2
     lengths = period * (1.0 + jitter * np.clip(rng.standard_normal(count), -3.0, 3.0))
-    starts = np.concatenate([[0.0], np.cumsum(lengths)]) - rng.random() * period
+    if before is None:
+        starts = np.concatenate([[0.0], np.cumsum(lengths)]) - rng.random() * period
+    else:
+        under_way, next_north = before[-2:] - duration
+        starts = np.concatenate([[under_way, next_north], next_north + np.cumsum(lengths)])
     return starts[: int(np.searchsorted(starts, duration)) + 1].copy()
 
 

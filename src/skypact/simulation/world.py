@@ -13,8 +13,8 @@ from skypact.plots.parquet import fill_sigmas
 from skypact.sensors.model import ReferencePoint, Sensor, make_sensor_table
 from skypact.simulation.kernels import add_cover
 from skypact.simulation.model import SECTORS, Flights, Marks, Simulation, Targets
-from skypact.simulation.motion import fly, make_targets
-from skypact.simulation.radars import Observed, detectable, observe, offset_site, site_of
+from skypact.simulation.motion import Flock, fly, make_targets, targets_after
+from skypact.simulation.radars import Observed, detectable, observe, offset_site, site_of, turn_antenna
 from skypact.simulation.scenario import Radar, Scenario
 
 # One stream of randomness for each purpose, so that a change in one leaves the others as they were.
@@ -26,10 +26,6 @@ DELAY_JITTER = 0.02  # s; largest part of a datagram's delay that changes from o
 SPREAD_STEP = (0.7548776662466927, 0.5698402909980532)
 
 Progress = Callable[[str, int, int], None]  # what is done, parts done, parts in all
-
-
-def _rng(seed: int, purpose: int, index: int = 0) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, purpose, index])))
 
 
 def place_radars(scenario: Scenario) -> list[tuple[Radar, Sensor]]:
@@ -79,64 +75,111 @@ def _nth(values: float | list[float], n: int) -> float:
     return values[n % len(values)] if isinstance(values, list) else values
 
 
+class World:
+    """A scenario under way: each call of `play` gives its next stretch.
+
+    A stretch has the duration of the scenario. In the next, targets fly on from where they were,
+    antennas turn on, and who had left comes back.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        """Args: `seed` of all randomness."""
+        self.scenario = scenario
+        self.seed = seed
+        self._stretch = 0
+        self._placed = place_radars(scenario)
+        reference = ReferencePoint(latitude_deg=scenario.latitude_deg, longitude_deg=scenario.longitude_deg)
+        self.sensors = make_sensor_table([sensor for _, sensor in self._placed], reference, scenario.name)
+        self._targets = make_targets(scenario, self._rng(_TARGETS))
+        self._flock = Flock(scenario, self._targets.kind, self._rng(_MOTION))
+        self._turns: list[Floats1 | None] = [None] * len(self._placed)
+
+    def play(
+        self, progress: Progress = lambda what, done, total: None, start: float | None = None
+    ) -> Simulation:
+        """The next stretch.
+
+        Args:
+            progress: told what is done.
+            start: UTC second at which the first stretch begins, instead of the scenario's own.
+        """
+        scenario, placed = self.scenario, self._placed
+        duration = scenario.duration_s
+        if self._stretch > 0:
+            self._targets = targets_after(scenario, self._targets, self._rng(_TARGETS))
+        targets = self._targets
+        progress("flying", 0, len(placed) + 1)
+        flights = fly(self._flock, duration)
+        begin = scenario.start.timestamp() if start is None else float(round(start))
+        begin += self._stretch * duration
+        observed: list[Observed] = []
+        for row, (radar, sensor) in enumerate(placed):
+            progress("sweeping", row + 1, len(placed) + 1)
+            rng = self._rng(_RADAR, row)
+            assert sensor.rotation_period_s is not None
+            turns = turn_antenna(
+                sensor.rotation_period_s, radar.rotation_jitter, duration, rng, self._turns[row]
+            )
+            self._turns[row] = turns
+            observed.append(
+                observe(
+                    radar, sensor, row, targets, flights, duration,
+                    scenario.height_minus_altitude_m, turns, rng,
+                )
+            )  # fmt: skip
+        covered, scan = _cover(placed, targets, flights)
+        progress("sweeping", len(placed) + 1, len(placed) + 1)
+        arrivals = [
+            _boundary_arrivals(radar, seen.turns, begin, self._rng(_ARRIVAL, row))
+            for row, ((radar, _), seen) in enumerate(zip(placed, observed, strict=True))
+        ]
+        received = np.concatenate(
+            [times[seen.sector + 1] for times, seen in zip(arrivals, observed, strict=True)]
+        )
+        plots = join_plots([seen.plots for seen in observed])
+        order = np.lexsort((plots.time, plots.sensor, received))
+        received = received[order]
+        plots = dataclasses.replace(plots.take(order), received=received)
+        plots.time[:] += begin
+        group = np.zeros(len(plots), dtype=np.int64)
+        group[1:] = np.cumsum((np.diff(received) != 0.0) | (np.diff(plots.sensor) != 0))
+        self._stretch += 1
+        return Simulation(
+            scenario=scenario,
+            seed=self.seed,
+            start=begin,
+            sensors=self.sensors,
+            targets=targets,
+            flights=flights,
+            covered=covered,
+            scan=scan,
+            plots=fill_sigmas(plots, self.sensors),
+            plot_target=np.concatenate([seen.target for seen in observed])[order],
+            plot_group=group,
+            marks=_marks(placed, observed, arrivals, begin, duration),
+        )
+
+    def _rng(self, purpose: int, index: int = 0) -> np.random.Generator:
+        """Randomness of the stretch for one purpose."""
+        words = [self.seed, purpose, index]
+        if self._stretch > 0:
+            words.append(self._stretch)
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
+
+
 def simulate(
     scenario: Scenario,
     seed: int,
     progress: Progress = lambda what, done, total: None,
     start: float | None = None,
 ) -> Simulation:
-    """Play a scenario.
+    """Play a scenario once.
 
     Args:
         scenario: the world. seed: of all randomness. progress: told what is done.
         start: UTC second at which it begins, instead of the scenario's own.
     """
-    placed = place_radars(scenario)
-    reference = ReferencePoint(latitude_deg=scenario.latitude_deg, longitude_deg=scenario.longitude_deg)
-    sensors = make_sensor_table([sensor for _, sensor in placed], reference, scenario.name)
-    targets = make_targets(scenario, _rng(seed, _TARGETS))
-    progress("flying", 0, len(placed) + 1)
-    flights = fly(scenario, targets, _rng(seed, _MOTION))
-    begin = scenario.start.timestamp() if start is None else float(round(start))
-    observed: list[Observed] = []
-    for row, (radar, sensor) in enumerate(placed):
-        progress("sweeping", row + 1, len(placed) + 1)
-        observed.append(
-            observe(
-                radar, sensor, row, targets, flights, scenario.duration_s,
-                scenario.height_minus_altitude_m, _rng(seed, _RADAR, row),
-            )
-        )  # fmt: skip
-    covered, scan = _cover(placed, targets, flights)
-    progress("sweeping", len(placed) + 1, len(placed) + 1)
-    arrivals = [
-        _boundary_arrivals(radar, seen.turns, begin, _rng(seed, _ARRIVAL, row))
-        for row, ((radar, _), seen) in enumerate(zip(placed, observed, strict=True))
-    ]
-    received = np.concatenate(
-        [times[seen.sector + 1] for times, seen in zip(arrivals, observed, strict=True)]
-    )
-    plots = join_plots([seen.plots for seen in observed])
-    order = np.lexsort((plots.time, plots.sensor, received))
-    received = received[order]
-    plots = dataclasses.replace(plots.take(order), received=received)
-    plots.time[:] += begin
-    group = np.zeros(len(plots), dtype=np.int64)
-    group[1:] = np.cumsum((np.diff(received) != 0.0) | (np.diff(plots.sensor) != 0))
-    return Simulation(
-        scenario=scenario,
-        seed=seed,
-        start=begin,
-        sensors=sensors,
-        targets=targets,
-        flights=flights,
-        covered=covered,
-        scan=scan,
-        plots=fill_sigmas(plots, sensors),
-        plot_target=np.concatenate([seen.target for seen in observed])[order],
-        plot_group=group,
-        marks=_marks(placed, observed, arrivals, begin, scenario.duration_s),
-    )
+    return World(scenario, seed).play(progress, start)
 
 
 def _cover(
