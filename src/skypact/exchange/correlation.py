@@ -5,8 +5,9 @@ once where both report one Mode S address; it is let go after several looks at w
 gate. A look is a time at which either track had a new plot. What a person said stands above all rules.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -49,6 +50,11 @@ _GATE = Gate(
     other_callsign=-3.0,
     same_address=12.0,
 )
+_SIGHTED = dict.fromkeys(Sighted._fields, np.float64) | {
+    "squawk": np.int16,
+    "address": np.int32,
+    "callsign": np.int64,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,8 @@ class Correlation:
     ages: Floats1  # (C,) of each centre's report, s
     skews: Floats1  # (C,) each centre's clock minus ours, s; NaN where the pairs don't show it
     members: NDArray[np.int32]  # (G, C) row of each centre's track, -1 for none; own tracks first
-    sensor_names: tuple[str, ...]  # of all centres, that the bits of `lineage` point into
+    sensor_names: tuple[str, ...]  # of all centres, that the bits of `sensors` and `lineage` point into
+    sensors: tuple[NDArray[np.uint64], ...]  # of each centre (N, W): sensors that fed a track lately
     lineage: tuple[NDArray[np.uint64], ...]  # of each centre (N, W): sensors that may be in a track's state
     waiting: NDArray[np.int64]  # (C,) likely pairs of the own centre and a partner that are not bound yet
 
@@ -132,7 +139,7 @@ class _Side:
     report: TrackReport
     sighted: Sighted
     uid: NDArray[np.uint64]
-    is_taken: NDArray[np.bool_]  # (N,) bound to a track of the own centre
+    is_taken: NDArray[np.bool_]  # (N,) bound to a track of the own centre, or soon to be
 
 
 class Correlator:
@@ -177,8 +184,10 @@ class Correlator:
         waiting = np.zeros(len(sides), np.int64)
         edges = []
         for c, name in enumerate(names, start=1):
-            bound, waiting[c] = self._correlate((own.centre, name), sides[0], sides[c], now)
+            bound, likely = self._correlate((own.centre, name), sides[0], sides[c], now)
+            waiting[c] = len(likely)
             sides[c].is_taken[bound[:, 1]] = True
+            sides[c].is_taken[likely[:, 1]] = True
             edges.append(_edges(0, c, bound))
             self._learn_skew(name, sides[0], sides[c], bound)
         for (c, one), (d, other) in combinations(enumerate(names, start=1), 2):
@@ -187,6 +196,7 @@ class Correlator:
         counts = np.array([len(side.uid) for side in sides], np.int64)
         centres = (own.centre, *names)
         reports = tuple(side.report for side in sides)
+        sensors, lineage = self._lineages.remember(reports, centres, now)
         return Correlation(
             time=now,
             centres=centres,
@@ -194,15 +204,16 @@ class Correlator:
             ages=np.array([now - report.time for report in (own, *fresh.values())]),
             skews=np.array([np.nan, *(self._skews.get(name, np.nan) for name in names)]),
             members=group_members(counts, np.concatenate([np.zeros((0, 4), np.int64), *edges])),
-            lineage=self._lineages.remember(reports, centres, now),
             sensor_names=self._lineages.sensor_names,
+            sensors=sensors,
+            lineage=lineage,
             waiting=waiting,
         )
 
     def _correlate(
         self, names: tuple[str, str], one: _Side, other: _Side, now: float
-    ) -> tuple[NDArray[np.int64], int]:
-        """Looks once at all pairs of two centres: rows (B, 2) of the bound ones, and how many others wait."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Looks once at all pairs of two centres: rows (., 2) of the bound ones, and of likely ones."""
         settings = self.settings
         known_skew = all(name in self._skews or name == names[0] for name in names)
         gate = settings.gate._replace(skew=settings.skew_known) if known_skew else settings.gate
@@ -262,8 +273,7 @@ class Correlator:
         hopeful = is_there & (_count(pairs.hits, settings.confirm_of) > 0)
         remembered = pairs.is_bound & (now - pairs.seen <= settings.pair_memory)
         self._pairs[names] = pairs.take(remembered | hopeful)
-        still_wait = int(np.count_nonzero(chosen)) - len(binds)
-        return rows[pairs.is_bound & is_there], still_wait
+        return rows[pairs.is_bound & is_there], near[chosen & ~pairs.is_bound[place]]
 
     def _keeps(
         self,
@@ -347,8 +357,8 @@ class _LineageBook:
 
     def remember(
         self, reports: tuple[TrackReport, ...], centres: tuple[str, ...], now: float
-    ) -> tuple[NDArray[np.uint64], ...]:
-        """(N, W) of each report: the sensors that its tracks owe anything to."""
+    ) -> tuple[tuple[NDArray[np.uint64], ...], tuple[NDArray[np.uint64], ...]]:
+        """(N, W) of each report: sensors that feed its tracks now, and those that they owe anything to."""
         for report in reports:
             for name in report.sensor_names:
                 self._places.setdefault(name, len(self._places))
@@ -356,11 +366,11 @@ class _LineageBook:
         words = max(1, -(-len(self._places) // 64))
         turns = now - self._turned >= self._memory
         self._turned = now if turns else self._turned
-        lineages = []
+        sensors, lineages = [], []
         for report, centre in zip(reports, centres, strict=True):
             places = np.array([self._places[name] for name in report.sensor_names], np.int64)
-            recent = move_bits(as_kernel_array(report.sensors, np.uint64), places, words)
-            older = np.zeros_like(recent)
+            bits = move_bits(as_kernel_array(report.sensors, np.uint64), places, words)
+            recent, older = bits.copy(), np.zeros_like(bits)
             uid = as_kernel_array(report.uid, np.uint64)
             if centre in self._kept:
                 known, known_recent, known_older = self._kept[centre]
@@ -371,32 +381,23 @@ class _LineageBook:
                 if not turns:
                     recent[there, :width] |= former
             self._kept[centre] = (uid, recent, older)
+            sensors.append(bits)
             lineages.append(recent | older)
-        return tuple(lineages)
+        return tuple(sensors), tuple(lineages)
 
 
-def sighted_tracks(report: TrackReport) -> Sighted:
-    """A report's columns as kernels take them."""
-    columns = Sighted(
-        as_kernel_array(report.latitude).view(),
-        as_kernel_array(report.longitude).view(),
-        as_kernel_array(report.height).view(),
-        as_kernel_array(report.velocity).view(),
-        as_kernel_array(report.covariance).view(),
-        as_kernel_array(report.altitude).view(),
-        as_kernel_array(report.squawk, np.int16).view(),
-        as_kernel_array(report.address, np.int32).view(),
-        as_kernel_array(report.callsign, np.int64).view(),
-    )
-    for column in columns:
-        column.flags.writeable = False  # the compiler tells read-only arrays apart inside a tuple
+def sighted_tracks(column: Callable[[str], NDArray]) -> Sighted:
+    """Tracks as kernels take them; `column` gives the columns of a report by name."""
+    columns = Sighted(*(as_kernel_array(column(name), kind).view() for name, kind in _SIGHTED.items()))
+    for array in columns:
+        array.flags.writeable = False  # the compiler tells read-only arrays apart inside a tuple
     return columns
 
 
 def _make_side(report: TrackReport, skew: float, now: float) -> _Side:
     report = extrapolate_report(replace(report, time=report.time - skew), now)
     uid = as_kernel_array(report.uid, np.uint64)
-    return _Side(report, sighted_tracks(report), uid, np.zeros(len(uid), np.bool_))
+    return _Side(report, sighted_tracks(partial(getattr, report)), uid, np.zeros(len(uid), np.bool_))
 
 
 def _keys(one: _Side, other: _Side, rows: NDArray[np.int64]) -> NDArray[np.uint64]:

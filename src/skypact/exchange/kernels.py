@@ -258,6 +258,18 @@ def offset_between(
 
 
 @kernel
+def radii_along(latitude: Floats1, height: Floats1) -> tuple[Floats1, Floats1]:
+    """Metres per radian of longitude and of latitude at places (N,) rad, m; a height of NaN is 0."""
+    east, north = np.empty(len(latitude)), np.empty(len(latitude))
+    for n in range(len(latitude)):
+        across, meridian = radii_of_curvature(latitude[n])
+        level = 0.0 if isnan(height[n]) else height[n]
+        east[n] = max((across + level) * cos(latitude[n]), 1.0)
+        north[n] = meridian + level
+    return east, north
+
+
+@kernel
 def compare_tracks(one: Sighted, i: int, other: Sighted, j: int, gate: Gate) -> tuple[float, float]:
     """Squared Mahalanobis distance of two tracks, and the log-likelihood ratio that they are one aircraft.
 
@@ -345,6 +357,15 @@ def _reach(tracks: Sighted, n: int, gate: Gate) -> float:
 
 
 @kernel
+def _reaches(tracks: Sighted, rows: Ints1, gate: Gate) -> Floats1:
+    """The reach of each of the rows."""
+    reach = np.empty(len(rows))
+    for k in range(len(rows)):
+        reach[k] = _reach(tracks, rows[k], gate)
+    return reach
+
+
+@kernel
 def _strip_bounds(sorted_strip: Ints1, strip: int) -> tuple[int, int]:
     """First place of a strip in the sorted strips, and the first after it."""
     return int(np.searchsorted(sorted_strip, strip)), int(np.searchsorted(sorted_strip, strip + 1))
@@ -366,30 +387,28 @@ def find_candidates(
     Returns:
         (Q, 2) rows of both, and (Q, 2) squared distance and log-likelihood ratio of each.
     """
-    pairs = np.empty((max(64, 2 * (len(one_open) + len(other_open))), 2), np.int64)
+    ones, others = np.flatnonzero(one_open), np.flatnonzero(other_open)
+    pairs = np.empty((64 + 2 * (len(ones) + len(others)), 2), np.int64)
     values = np.empty((len(pairs), 2))
     count = 0
-    reach_one = np.array([_reach(one, n, gate) for n in range(len(one_open))])
-    reach_other = np.array([_reach(other, n, gate) for n in range(len(other_open))])
-    if len(reach_one) == 0 or len(reach_other) == 0:
-        return np.empty((0, 2), np.int64), np.empty((0, 2))
+    if len(ones) == 0 or len(others) == 0:
+        return pairs[:0].copy(), values[:0].copy()
+    reach_one, reach_other = _reaches(one, ones, gate), _reaches(other, others, gate)
     height = max(2.0 * np.median(np.concatenate((reach_one, reach_other))), 50.0) / 6_300_000.0
     for side in range(2):
-        seekers = one if side == 0 else other
-        found = other if side == 0 else one
-        seeking = one_open if side == 0 else other_open
-        open_found = other_open if side == 0 else one_open
-        reach = reach_one if side == 0 else reach_other
-        reach_found = reach_other if side == 0 else reach_one
-        strips = np.floor(found.latitude / height).astype(np.int64)
-        order = np.argsort(found.longitude, kind="mergesort")
+        seekers, found = (one, other) if side == 0 else (other, one)
+        seeking, rows = (ones, others) if side == 0 else (others, ones)
+        reach, reach_found = (reach_one, reach_other) if side == 0 else (reach_other, reach_one)
+        strips = np.floor(found.latitude[rows] / height).astype(np.int64)
+        order = np.argsort(found.longitude[rows], kind="mergesort")
         order = order[np.argsort(strips[order], kind="mergesort")]
         sorted_strip = strips[order]
-        sorted_longitude = found.longitude[order]
-        for n in range(len(seeking)):
-            if not seeking[n] or reach[n] <= 0.0:
+        sorted_longitude = found.longitude[rows][order]
+        for s in range(len(seeking)):
+            if reach[s] <= 0.0:
                 continue
-            half = 1.01 * reach[n] / 6_335_000.0  # the smallest radius of curvature, so the widest angle
+            n = seeking[s]
+            half = 1.01 * reach[s] / 6_335_000.0  # the smallest radius of curvature, so the widest angle
             latitude, longitude = seekers.latitude[n], seekers.longitude[n]
             furthest = abs(latitude) + half
             sine = sin(half) / max(cos(latitude), 1e-12)
@@ -404,11 +423,12 @@ def find_candidates(
                         continue
                     place = low + np.searchsorted(sorted_longitude[low:high], start)
                     while place < high and sorted_longitude[place] <= start + 2.0 * across:
-                        m = order[place]
+                        f = order[place]
+                        m = rows[f]
                         place += 1
-                        if not open_found[m]:
+                        if abs(found.latitude[m] - latitude) > half:
                             continue
-                        if reach_found[m] > reach[n] or (reach_found[m] == reach[n] and side == 1):
+                        if reach_found[f] > reach[s] or (reach_found[f] == reach[s] and side == 1):
                             continue
                         i, j = (n, m) if side == 0 else (m, n)
                         distance, ratio = compare_tracks(one, i, other, j, gate)
