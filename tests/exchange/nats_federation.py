@@ -5,16 +5,16 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
 from byte_proxy import ByteProxy
 
-from skypact.exchange.nats_config import LinkPartner, ServerConfig
+from skypact.exchange.nats_config import ServerConfig
 from skypact.exchange.nats_engine import NatsEngine
-from skypact.exchange.nats_server import NatsServer, free_port
-from skypact.exchange.trust import make_link_certificate
+from skypact.exchange.nats_server import NatsServer, free_port, link_config
+from skypact.exchange.trust import TrustStore, read_partner_file
 
 
 class Federation:
@@ -28,17 +28,32 @@ class Federation:
             (owner, reader): ByteProxy(self.link_ports[owner])
             for owner, reader in permutations(self.names, 2)
         }
-        for name in self.names:
-            certificate, key = make_link_certificate(name, "127.0.0.1", datetime.now(UTC))
-            (folder / name).mkdir()
-            self.certificate(name).write_bytes(certificate)
-            (folder / name / "key.pem").write_bytes(key)
-        self.configs = {name: self._config(name) for name in self.names}
-        self.servers = {name: NatsServer(self.configs[name]) for name in self.names}
+        self.stores = {
+            name: TrustStore.create(folder / name / "partners", name, f"127.0.0.1:{port}", time.time())
+            for name, port in self.link_ports.items()
+        }
+        for owner, reader in permutations(self.names, 2):
+            self.introduce(owner, reader)
+        self.servers = {name: NatsServer(self.config(name)) for name in self.names}
         self.engines: dict[str, NatsEngine] = {}
 
-    def certificate(self, name: str) -> Path:
-        return self.folder / name / "certificate.pem"
+    def introduce(self, owner: str, reader: str) -> None:
+        """Let a reader accept an owner, whom it reaches by the proxy."""
+        content = self.stores[owner].partner_file(time.time())
+        file = read_partner_file(content, time.time())
+        self.stores[reader].accept(content, time.time(), file.fingerprint)
+
+    def config(self, name: str) -> ServerConfig:
+        """The configuration of a centre's server, with the proxies in place of the partners' addresses."""
+        listen = f"127.0.0.1:{self.link_ports[name]}"
+        config = link_config(self.stores[name], self.folder / name / "nats", listen, time.time())
+        return replace(
+            config,
+            partners=tuple(
+                replace(partner, address=f"127.0.0.1:{self.proxies[partner.name, name].port}")
+                for partner in config.partners
+            ),
+        )
 
     def start(self) -> None:
         for name, server in self.servers.items():
@@ -75,26 +90,6 @@ class Federation:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         self.until(lambda: server.restarts > restarts and server.pid not in {None, pid})
-
-    def _config(self, name: str) -> ServerConfig:
-        others = [other for other in self.names if other != name]
-        accepted = self.folder / name / "accepted.pem"
-        accepted.write_bytes(b"".join(self.certificate(o).read_bytes() for o in others))
-        return ServerConfig(
-            centre=name,
-            folder=self.folder / name / "nats",
-            client_port=free_port(),
-            monitor_port=free_port(),
-            link_listen=f"127.0.0.1:{self.link_ports[name]}",
-            certificate=self.certificate(name),
-            key=self.folder / name / "key.pem",
-            accepted=accepted,
-            password=f"password of {name}",
-            partners=tuple(
-                LinkPartner(other, f"127.0.0.1:{self.proxies[other, name].port}", self.certificate(other))
-                for other in others
-            ),
-        )
 
 
 class NatsPair(Federation):

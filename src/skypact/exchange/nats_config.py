@@ -25,7 +25,7 @@ class LinkPartner:
     """One partner as the server's configuration needs it."""
 
     name: str  # its certificate's common name, and its JetStream domain
-    address: str | None  # host:port where it accepts our link; None to accept only
+    address: str  # host:port where it accepts our link
     certificates: Path  # PEM file of its certificates that hold now
 
 
@@ -35,16 +35,22 @@ class ServerConfig:
 
     centre: str  # own name, and own JetStream domain
     folder: Path  # of the server's data
-    client_port: int  # on loopback, for the centre itself
-    monitor_port: int  # on loopback
     link_listen: str  # host:port where partners dial in
     certificate: Path  # PEM, own link certificate
     key: Path  # PEM, its private key
     accepted: Path  # PEM file of all partners' certificates
-    password: str  # of the centre's own clients
     partners: tuple[LinkPartner, ...]
     memory_max: int = 1 << 30  # bytes of last values, in all
     stored_max: int = 16 << 30  # bytes of stored journals, in all
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAccess:
+    """How the centre itself reaches its server, on loopback."""
+
+    client_port: int
+    monitor_port: int
+    password: str  # of the centre's own clients
 
 
 def live_subject(owner: str) -> str:
@@ -100,17 +106,18 @@ def inlet_account(partner: str) -> str:
     return f"IN_{partner}"
 
 
-def server_config(config: ServerConfig) -> str:
+def server_config(config: ServerConfig, local: LocalAccess) -> str:
     """The text of the configuration file."""
     accounts = "\n".join(
-        _outlet_account(config, partner) + _inlet_account(config, partner) for partner in config.partners
+        _outlet_account(config, partner, local) + _inlet_account(partner, local)
+        for partner in config.partners
     )
-    remotes = "\n".join(_remote(config, partner) for partner in config.partners if partner.address)
+    remotes = "\n".join(_remote(config, partner) for partner in config.partners)
     q = json.dumps  # a JSON string is a string of this format too
     return f"""\
 server_name: {q(config.centre)}
-listen: "127.0.0.1:{config.client_port}"
-http: "127.0.0.1:{config.monitor_port}"
+listen: "127.0.0.1:{local.client_port}"
+http: "127.0.0.1:{local.monitor_port}"
 max_payload: {PAYLOAD_MAX}
 max_pending: {PENDING_MAX}
 ping_interval: "2s"
@@ -140,7 +147,7 @@ leafnodes {{
 }}
 system_account: SYS
 accounts {{
-  SYS {{ users: [ {{ user: "system/", password: {q(config.password)} }} ] }}
+  SYS {{ users: [ {{ user: "system/", password: {q(local.password)} }} ] }}
 {accounts}
 }}
 """
@@ -155,7 +162,7 @@ def _remote(config: ServerConfig, partner: LinkPartner) -> str:
     q = json.dumps
     return f"""\
     {{
-      urls: [{q("tls://" + str(partner.address))}]
+      urls: [{q("tls://" + partner.address)}]
       account: {q(inlet_account(partner.name))}
       compression: off
       tls {{
@@ -169,7 +176,7 @@ def _remote(config: ServerConfig, partner: LinkPartner) -> str:
     }}"""
 
 
-def _outlet_account(config: ServerConfig, partner: LinkPartner) -> str:
+def _outlet_account(config: ServerConfig, partner: LinkPartner, local: LocalAccess) -> str:
     """What we give one partner, and all that the partner may do there.
 
     Its server mirrors our streams through consumers that we made. It may not make consumers itself:
@@ -186,7 +193,7 @@ def _outlet_account(config: ServerConfig, partner: LinkPartner) -> str:
   {q(outlet_account(partner.name))} {{
     jetstream {{ max_streams: 2, max_consumers: 4 }}
     users: [
-      {{ user: {q(outlet_user(partner.name))}, password: {q(config.password)} }}
+      {{ user: {q(outlet_user(partner.name))}, password: {q(local.password)} }}
       {{ user: {q("CN=" + partner.name)}, permissions: {{
         publish: {{ allow: {q(link_publish)} }}
         subscribe: {{ allow: {q(link_subscribe)} }}
@@ -196,7 +203,7 @@ def _outlet_account(config: ServerConfig, partner: LinkPartner) -> str:
 """
 
 
-def _inlet_account(config: ServerConfig, partner: LinkPartner) -> str:
+def _inlet_account(partner: LinkPartner, local: LocalAccess) -> str:
     """What one partner gives us; our own client may read there and answer, not write."""
     q = json.dumps
     owner = partner.name
@@ -206,7 +213,7 @@ def _inlet_account(config: ServerConfig, partner: LinkPartner) -> str:
   {q(inlet_account(owner))} {{
     jetstream {{ max_streams: 2, max_consumers: 16 }}
     users: [
-      {{ user: {q(inlet_user(owner))}, password: {q(config.password)}, permissions: {{
+      {{ user: {q(inlet_user(owner))}, password: {q(local.password)}, permissions: {{
         publish: {{ allow: {q(publish)} }}
         subscribe: {{ allow: {q(subscribe)} }}
       }} }}

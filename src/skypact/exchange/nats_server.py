@@ -1,9 +1,11 @@
 """The NATS server of a centre: found, started, verified, watched, restarted when it dies, stopped."""
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,7 +20,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from skypact.core.errors import BadInputError, SkypactError
-from skypact.exchange.nats_config import ServerConfig, inlet_account, outlet_account, server_config
+from skypact.exchange.nats_config import (
+    LinkPartner,
+    LocalAccess,
+    ServerConfig,
+    inlet_account,
+    outlet_account,
+    server_config,
+)
+from skypact.exchange.trust import TrustStore
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +118,41 @@ def free_port() -> int:
         return port
 
 
+def link_config(store: TrustStore, folder: Path, listen: str, now: float) -> ServerConfig:
+    """The configuration for all partners that are trusted now; writes the files of their certificates.
+
+    Args:
+        store: of what is trusted. folder: of the server's data.
+        listen: host:port where partners dial in. now: UTC s since 1970.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    trusted = {partner: partner.certificates_at(now) for partner in store.partners()}
+    accepted = [text for texts in trusted.values() for text in texts]
+    certificate, key = store.own_files(now)
+    return ServerConfig(
+        centre=store.name,
+        folder=folder,
+        link_listen=listen,
+        certificate=certificate,
+        key=key,
+        accepted=_write_certificates(folder, accepted),
+        partners=tuple(
+            LinkPartner(partner.name, partner.address, _write_certificates(folder, texts))
+            for partner, texts in trusted.items()
+            if texts
+        ),
+    )
+
+
+def _write_certificates(folder: Path, certificates: list[str]) -> Path:
+    # Named by its content, so that another content is another configuration to the server.
+    text = "".join(certificates)
+    path = folder / f"trusted-{hashlib.sha256(text.encode()).hexdigest()[:16]}.pem"
+    path.write_text(text)
+    return path
+
+
 class NatsServer:
     """The embedded server: a child process with its own folder and ports.
 
@@ -129,6 +174,7 @@ class NatsServer:
         self._binary = find_server(binary)
         self._stuck_after = stuck_after
         self._changed = changed
+        self._local = LocalAccess(free_port(), free_port(), secrets.token_urlsafe(32))
         self._digest = ""  # of the configuration, as the server counts it
         self._process: subprocess.Popen[bytes] | None = None
         self._links: dict[str, LinkState] = {}
@@ -145,7 +191,7 @@ class NatsServer:
 
     def login(self, user: str) -> Login:
         """Where and as whom our client for a user name connects now."""
-        return Login(f"nats://127.0.0.1:{self._config.client_port}", user, self._config.password)
+        return Login(f"nats://127.0.0.1:{self._local.client_port}", user, self._local.password)
 
     def links(self) -> dict[str, LinkState]:
         """The links of each partner, as seen at the last look, at most some seconds ago."""
@@ -213,7 +259,7 @@ class NatsServer:
             ServerError: the server refuses it or has a warning about it.
         """
         path = self._config.folder / CONFIG_FILE
-        text = server_config(self._config).encode()
+        text = server_config(self._config, self._local).encode()
         trial = path.with_suffix(".new")
         trial.unlink(missing_ok=True)
         with os.fdopen(os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -263,7 +309,7 @@ class NatsServer:
         """One page of the server's own monitoring; empty where it doesn't answer."""
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self._config.monitor_port}/{page}", timeout=2.0
+                f"http://127.0.0.1:{self._local.monitor_port}/{page}", timeout=2.0
             ) as response:
                 answer: dict[str, Any] = json.load(response)
                 return answer
@@ -359,7 +405,7 @@ class NatsServer:
         now = time.monotonic()
         for partner in self._config.partners:
             state = self._links.get(partner.name)
-            if partner.address is None or state is None or state.we_read:
+            if state is None or state.we_read:
                 self._away_since.pop(partner.name, None)
                 continue
             since = self._away_since.setdefault(partner.name, now)
