@@ -320,3 +320,13 @@ def test_rows_of_missing_columns_cost_no_more_than_some_times_the_bytes():
     decodes_or_is_refused(msgspec.msgpack.encode(content))
     plots = make_plots(count, sensor=0, time=1.0, received=1.0, squawk=1)
     decodes_or_is_refused(wire.encode_plots(plots, ["x"], EPOCH, 1, 1.0))
+
+
+def test_a_picture_of_parts_with_different_times_is_read_set_by_set():
+    for place, part in enumerate(
+        tile for time in (1e9, 1e9 - 60.0) for tile in wire.split_tiles(made_report(rng(1), 300, time))
+    ):
+        message = decode(wire.encode_tracks(part, EPOCH, 1, place, 2 * wire.TILES))
+        assert (message.tile, message.tiles, message.report.time) == (place, 2 * wire.TILES, part.time)
+    with pytest.raises(WireError, match="a track of another tile"):
+        decode(wire.encode_tracks(part, EPOCH, 1, place - 1, 2 * wire.TILES))

@@ -156,16 +156,13 @@ def plot_rules(policy: ReleasePolicy, plots: PlotBatch, sensors: SensorTable) ->
     return rules
 
 
-def release_plots(
-    policy: ReleasePolicy, plots: PlotBatch, sensors: SensorTable, now: float, since: float = -np.inf
-) -> PlotBatch:
-    """Those plots that may leave at `now` and might not at `since`, as they may leave.
+def release_plots(policy: ReleasePolicy, plots: PlotBatch, sensors: SensorTable, now: float) -> PlotBatch:
+    """Those plots that may leave at `now`, as they may leave; a delay counts from a plot's arrival.
 
     Args:
-        plots: of the centre's own sensors; with delays, also those that came before (see
-            `longest_plot_delay`), so that each plot leaves in the one call that `now` makes due.
+        plots: of the centre's own sensors.
         sensors: the centre's table, which `plots.sensor` points into.
-        now: UTC s since 1970. since: `now` of the call before.
+        now: UTC s since 1970.
 
     Returns:
         The plots in order of arrival; `sensor` is a place in `release_sensors`.
@@ -173,7 +170,7 @@ def release_plots(
     rules = plot_rules(policy, plots, sensors)
     delays = np.array([rule.delay for rule in policy.plots] + [0.0])  # NO_RULE takes the last
     due = plots.received + delays[rules]
-    rows = np.flatnonzero((rules != NO_RULE) & (due <= now) & (due > since))
+    rows = np.flatnonzero((rules != NO_RULE) & (due <= now))
     rules = rules[rows]
     columns: dict[str, NDArray[Any]] = {name: getattr(plots, name)[rows] for name in PLOT_COLUMNS}
     for place in np.unique(rules):
@@ -213,11 +210,11 @@ def plot_places(plots: PlotBatch, sensors: SensorTable) -> tuple[Floats1, Floats
         if not 0 <= row < len(sensors) or np.isnan(sensors.latitude[row]):
             continue
         at = np.flatnonzero(is_polar & (plots.sensor == row))
-        site = Geodetic(sensors.latitude[row], sensors.longitude[row], sensors.height[row])
+        site = (float(sensors.latitude[row]), float(sensors.longitude[row]), float(sensors.height[row]))
         above = np.where(np.isnan(plots.height[at]), plots.altitude[at], plots.height[at])
         slant = np.maximum(plots.range[at], 1.0)
         # Law of cosines in the triangle of earth's centre, sensor and target.
-        sensor_radius, target_radius = SEMI_MAJOR_AXIS + site.height, SEMI_MAJOR_AXIS + above
+        sensor_radius, target_radius = SEMI_MAJOR_AXIS + site[2], SEMI_MAJOR_AXIS + above
         sine = (target_radius**2 - sensor_radius**2 - slant**2) / (2.0 * slant * sensor_radius)
         sine = np.where(np.isnan(plots.elevation[at]), sine, np.sin(plots.elevation[at]))
         is_placed_high = ~np.isnan(sine)

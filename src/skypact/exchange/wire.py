@@ -332,6 +332,8 @@ def encode_tracks(
 ) -> bytes:
     """The message for one tile of a picture, which holds all rows of `report`; see `split_tiles`.
 
+    A picture whose parts have different times, as a release policy delays some, is sent as several
+    sets of `TILES` tiles, one after the other: `tile` counts through all of them.
     A row that no reader would take (a position or covariance that is not finite) is left out.
     """
     arrays = {column.name: getattr(report, column.name) for column in _TRACK_COLUMNS}
@@ -460,7 +462,8 @@ def _decode_tracks(payload: bytes) -> Tracks:
         if arrays["number_centre"].max() >= len(table.centre_names):
             raise WireError("points to no name", "tracks", "number_centre")
         _check_bits(arrays["sensors"], len(table.sensor_names))
-        if (tile_of(arrays["uid"], table.tiles) != table.tile).any():
+        in_set = min(table.tiles, TILES)
+        if (tile_of(arrays["uid"], in_set) != table.tile % in_set).any():
             raise WireError("a track of another tile", "tracks", "uid")
     for name, words_known in (("identity", Identity), ("kind", TargetKind)):
         # A word of a later version is no word here.
