@@ -27,6 +27,7 @@ from skypact.simulation.model import Simulation
 from skypact.simulation.scenario import read_scenario
 from skypact.simulation.world import simulate
 from skypact.tracks.model import Picture
+from skypact.tracks.settings import TrackerSettings
 from skypact.tracks.tracker import Tracker
 
 SECONDS = 60
@@ -116,7 +117,10 @@ def test_live_over_udp_and_offline_give_the_same_plots_and_pictures_to_the_bit(s
     for name in COLUMNS:
         assert getattr(plots, name).tobytes() == getattr(whole, name).tobytes(), name
 
-    offline = {picture.time: picture for picture in track_plots(plots, Tracker(simulation.sensors), 1.0)}
+    offline = {
+        picture.time: picture
+        for picture in track_plots(plots, Tracker(simulation.sensors, TrackerSettings(centre="ALPHA")), 1.0)
+    }
     shared = [picture for picture in pictures if picture.time in offline]
     assert len(shared) >= SECONDS - 3
     assert max(len(picture) for picture in shared) >= 10

@@ -14,13 +14,15 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import uvicorn
 
 from skypact.centre.ages import SourceAges
 from skypact.centre.certificates import find_or_make_certificate, is_loopback
+from skypact.centre.federation import Federation
 from skypact.centre.ingest import DatagramFeed, Ingest, warm_up
 from skypact.centre.outcomes import OutcomeCounter
 from skypact.centre.output import PictureSender
@@ -31,8 +33,8 @@ from skypact.core.errors import BadInputError
 from skypact.display.hub import DisplayHub
 from skypact.display.model import CentreInfo
 from skypact.display.server import create_app, make_server
-from skypact.plots.model import PlotBatch
-from skypact.sensors.model import SensorHealth
+from skypact.plots.model import PlotBatch, join_plots
+from skypact.sensors.model import SensorHealth, SensorTable
 from skypact.sensors.receive import UdpReceiver
 from skypact.tracks.model import Picture
 from skypact.tracks.tracker import Tracker
@@ -45,6 +47,14 @@ STATUS_PERIOD = 60.0  # s between log lines about the flow
 BEHIND = 1.0  # s that tracking may lag before it is said
 
 
+class TakesSensors(Protocol):
+    """Has to know of sensors that partners add to the table."""
+
+    def add_sensors(self, sensors: SensorTable) -> None:
+        """Go on with a longer table that begins with the present sensors."""
+        ...
+
+
 @dataclass
 class Centre:
     """Stages from datagrams to pictures, joined; `step` moves them on, `run` does so at the clock's pace."""
@@ -52,9 +62,11 @@ class Centre:
     settings: CentreSettings
     feed: DatagramFeed
     clock: Clock = field(default_factory=SystemClock)
+    federation: Federation | None = None  # None: the centre has no partners
     on_picture: list[Callable[[Picture], None]] = field(default_factory=list)
     on_plots: list[Callable[[PlotBatch], None]] = field(default_factory=list)
     on_health: list[Callable[[list[SensorHealth]], None]] = field(default_factory=list)
+    on_sensors: list[TakesSensors] = field(default_factory=list)
     pace: float = STEP  # s from one step to the next; the pictures do not depend on it
     plots: int = 0
     pictures: int = 0
@@ -63,7 +75,8 @@ class Centre:
         """Join the stages."""
         now = self.clock.now()
         self.ingest = Ingest(self.feed, self.settings.sensors, self.settings.rules)
-        self.tracker = Tracker(self.settings.sensors, self.settings.tracker)
+        named = replace(self.settings.tracker, centre=self.settings.name)
+        self.tracker = Tracker(self.settings.sensors, named)
         self.pipeline = Pipeline(self.tracker, self.settings.period)
         self.ages = SourceAges(self.settings.sensors)
         self.outcomes = OutcomeCounter(self.settings.sensors)
@@ -76,20 +89,23 @@ class Centre:
     def step(self) -> None:
         """Take what arrived, track it, and hand out the pictures and the health that fell due."""
         plots, closed = self.ingest.take()
+        self.plots += len(plots)
+        if closed == -float("inf"):
+            return  # nothing has been heard yet, not even silence
+        if self.federation is not None:
+            plots = self._with_partners(self.federation, plots, closed)
         if len(plots):
-            self.plots += len(plots)
             self.ages.note_plots(plots)
             self.outcomes.add(plots.sensor)
             for take_plots in self.on_plots:
                 take_plots(plots)
-        if closed == -float("inf"):
-            return  # nothing has been heard yet, not even silence
         pictures = self.pipeline.feed(plots) + self.pipeline.advance(closed)
         settled = self.tracker.take_outcomes()
         self.ages.note_outcomes(settled)
         self.outcomes.settle(settled)
-        for picture in pictures:
+        for own in pictures:
             self.pictures += 1
+            picture = own if self.federation is None else self.federation.complete(own)
             for take_picture in self.on_picture:
                 take_picture(picture)
             if self.feed.is_live:
@@ -98,8 +114,22 @@ class Centre:
             self._next_health = closed + HEALTH_PERIOD
             health = self.ingest.health.report(closed)
             self._health = self.outcomes.add_to(health, closed, self.ingest.filtered)
+            if self.federation is not None:
+                self.federation.take_health(self._health)
             for take_health in self.on_health:
                 take_health(self._health)
+
+    def _with_partners(self, federation: Federation, plots: PlotBatch, closed: float) -> PlotBatch:
+        """Our plots and those that partners gave meanwhile; what is ours goes to them."""
+        theirs = federation.step(self.clock.now(), plots)
+        if len(federation.sensors) > len(self.tracker.sensor_table):
+            stages: list[TakesSensors] = [self.tracker, self.ages, *self.on_sensors]
+            for stage in stages:
+                stage.add_sensors(federation.sensors)
+        if len(theirs) == 0:
+            return plots
+        arrived = replace(theirs, received=np.full(len(theirs), closed))
+        return join_plots([plots, arrived])
 
     async def run(self, stop: asyncio.Event, worker: ThreadPoolExecutor | None = None) -> None:
         """Step until `stop` is set; on `worker` where one is given, else on the event loop itself."""

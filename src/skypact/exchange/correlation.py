@@ -50,7 +50,7 @@ _GATE = Gate(
     other_callsign=-3.0,
     same_address=12.0,
 )
-_SIGHTED = dict.fromkeys(Sighted._fields, np.float64) | {
+_SIGHTED: dict[str, type[np.generic]] = dict.fromkeys(Sighted._fields, np.float64) | {
     "squawk": np.int16,
     "address": np.int32,
     "callsign": np.int64,

@@ -99,10 +99,11 @@ def _bucket(keys: UInt64s2, row: int, size: int) -> int:
     """Where a key starts to look for its place in a hash table whose size is a power of two."""
     value = np.int64(0)
     for w in range(keys.shape[1]):
-        high = np.int64(keys[row, w] >> np.uint64(36))
-        low = np.int64(keys[row, w] & np.uint64(0xFFFFFFF))
-        value = ((value * 1_000_003) ^ (high * 8_191) ^ low) & 0xFFFFFFFF
-    return int((value ^ (value >> 15)) & (size - 1))
+        for shift in (0, 32):
+            part = np.int64((keys[row, w] >> np.uint64(shift)) & np.uint64(0xFFFFFFFF))
+            value = ((value ^ part) * 0x45D9F3B) & 0xFFFFFFFF
+            value = value ^ (value >> 16)
+    return int(value & (size - 1))
 
 
 @kernel

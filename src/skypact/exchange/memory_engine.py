@@ -203,9 +203,12 @@ class MemoryNetwork:
             link.mirrored[parcel.subject] = message
             for inlet in link.inlets:
                 inlet.messages.append(message)
-        elif parcel.way is _Way.RECORD and not self._nodes[link.reader].is_disk_full:
-            if parcel.number == len(link.copied) + 1:
-                link.copied.append(parcel.payload)
+        elif (
+            parcel.way is _Way.RECORD
+            and not self._nodes[link.reader].is_disk_full
+            and parcel.number == len(link.copied) + 1
+        ):
+            link.copied.append(parcel.payload)
 
 
 class MemoryEngine:

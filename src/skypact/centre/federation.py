@@ -1,0 +1,394 @@
+"""A centre's part in the federation: for each partner a gateway out and a reader in, and one picture of all.
+
+`step` moves the exchange on and hands over partners' plots; `complete` turns our tracker's picture
+into the one that people see. Nothing here waits for a partner: what is not there is missing, and says so.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from skypact.centre.system_picture import ForeignNumbers, report_of, system_picture, with_numbers
+from skypact.core.errors import BadInputError, SkypactError
+from skypact.exchange.commonality import Commonality, measure_commonality
+from skypact.exchange.correlation import Correlator
+from skypact.exchange.engine import Engine, StoredRecord
+from skypact.exchange.fusion import FusedReport, fuse
+from skypact.exchange.gateway import Gateway
+from skypact.exchange.model import CommonalityShares, PartnerState, Rung, TrackReport
+from skypact.exchange.numbers import NumberBook
+from skypact.exchange.policy import NO_RULE, parse_policy, releases_record, track_rules
+from skypact.exchange.reader import LinkState, Reader
+from skypact.journal.copies import Copy
+from skypact.journal.log import Journal
+from skypact.journal.model import (
+    AnyEvent,
+    LinkDown,
+    LinkUp,
+    PolicyChanged,
+    Record,
+    Resumed,
+    RungChanged,
+    Suspended,
+)
+from skypact.journal.seal import encode_record, withhold
+from skypact.plots.model import PlotBatch, join_plots, make_plots
+from skypact.sensors.model import Sensor, SensorHealth, SensorTable
+from skypact.tracks.model import Picture
+
+log = logging.getLogger(__name__)
+
+STATE_PERIOD = 1.0  # s between two tellings of how the partners stand
+POLICY_PERIOD = 1.0  # s between two looks at the policy files
+MOST_FOREIGN_SENSORS = 1000  # that partners may add to our table in one run
+RECORDS_A_STEP = 500  # of our journal, while what the engine should hold is handed to it again
+
+
+@dataclass
+class PartnerLink:
+    """One partner, from our side."""
+
+    name: str
+    gateway: Gateway
+    reader: Reader
+    copy: Copy
+    policy_file: Path
+    policy_bytes: bytes
+    expires: float | None = None  # of the link's certificates, the first to end
+    rows: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))  # of its sensors in ours
+    report: TrackReport | None = None  # its newest
+    health: tuple[SensorHealth, ...] = ()
+    given: int = 0  # sequence of our last record that was handed to the engine
+    was_up: bool = False  # as last recorded
+    rung: Rung = Rung.ALONE  # that we gave, as last recorded
+    tracks: int = 0  # of the partner in the last picture
+    commonality: CommonalityShares | None = None
+
+
+class Federation:
+    """All partners of one centre, and the picture that they have together."""
+
+    def __init__(
+        self,
+        sensors: SensorTable,
+        engine: Engine,
+        journal: Journal,
+        copies: Mapping[str, Copy],
+        policies: Path,
+        epoch: int,
+        suspended: Mapping[str, tuple[Rung, str]],
+    ) -> None:
+        """Begin; the links come up by themselves.
+
+        Args:
+            sensors: of our own table. engine: carries messages. journal: our own log, whose centre
+                is ours. copies: of each partner's log, by its name. policies: folder of the release
+                policies, `BRAVO.toml` for BRAVO. epoch: start of this centre, ns since 1970.
+            suspended: of a partner's name, the rung and the reason of a suspension still in force.
+
+        Raises:
+            BadInputError: a release policy can't be used.
+        """
+        self.centre = journal.centre
+        self.sensors = sensors  # ours, then partners' as they join; never shorter than before
+        self.on_partners: list[Callable[[list[PartnerState]], None]] = []
+        self._own = sensors
+        self._engine = engine
+        self._journal = journal
+        self._correlator = Correlator()
+        self._numbers = NumberBook(self.centre)
+        self._foreign = ForeignNumbers()
+        self._health: Sequence[SensorHealth] = ()
+        self._report: TrackReport | None = None  # our tracks, until they are given
+        self._next_state = self._next_policy = -np.inf
+        self.links = {
+            name: self._make_link(name, copy, policies / f"{name}.toml", epoch)
+            for name, copy in sorted(copies.items())
+        }
+        for name, (rung, reason) in suspended.items():
+            if name in self.links:
+                self.links[name].gateway.ladder.suspend(rung, reason)
+
+    def _make_link(self, name: str, copy: Copy, policy_file: Path, epoch: int) -> PartnerLink:
+        content = _read_policy(policy_file)
+        policy = parse_policy(content, policy_file)
+        gateway = Gateway(self.centre, name, self._engine.outlet(name), policy, epoch)
+        reader = Reader(name, self._engine.inlet(name, copy.head.sequence), copy.head.sequence)
+        return PartnerLink(name, gateway, reader, copy, policy_file, content)
+
+    def step(self, now: float, plots: PlotBatch) -> PlotBatch:
+        """Give partners what is new here, and take what they give.
+
+        Args:
+            now: UTC s since 1970, by our clock. plots: of our own sensors, that arrived since the
+                last call.
+
+        Returns:
+            Partners' plots, `sensor` being a row of `sensors`; they arrived now.
+        """
+        if now >= self._next_policy:
+            self._next_policy = now + POLICY_PERIOD
+            self._reload_policies(now)
+        arrived = []
+        for link in self.links.values():
+            received = link.reader.step(now, link.gateway.flow.round_trip)
+            if received.sensors is not None:
+                self._take_sensors(link, received.sensors)
+            if received.report is not None:
+                link.report = _with_global_names(received.report)
+            if received.health is not None:
+                link.health = received.health
+            if received.records:
+                self._keep(link, received.records, now)
+            if len(received.plots) and len(link.rows):
+                rows = link.rows[received.plots.sensor]
+                known = rows >= 0
+                arrived.append(replace(received.plots.take(known), sensor=rows[known]))
+            link.gateway.step(now, self._report, plots, self._own, self._health, self._next_records(link))
+            self._record_changes(link, now)
+        self._report = None
+        if now >= self._next_state:
+            self._next_state = now + STATE_PERIOD
+            states = self.states(now)
+            for take_states in self.on_partners:
+                take_states(states)
+        joined = join_plots(arrived) if arrived else make_plots(0)
+        return replace(joined, received=np.full(len(joined), now))
+
+    def take_health(self, health: list[SensorHealth]) -> None:
+        """Note how our sensors do; partners get it with the next step, as far as it is released."""
+        self._health = health
+
+    def complete(self, picture: Picture) -> Picture:
+        """Our tracker's picture with all that partners know; they get our tracks with the next step."""
+        own = self._with_own_names(report_of(picture))
+        visible = {link.name: self._visible(link, picture) for link in self.links.values()}
+        reports = {link.name: link.report for link in self.links.values() if link.report is not None}
+        correlation = self._correlator.update(own, reports, picture.time)
+        numbers = self._numbers.update(correlation, visible)
+        self._report = with_numbers(report_of(picture), numbers)
+        shared = [
+            link.name
+            for link in self.links.values()
+            if link.gateway.ladder.rung is Rung.PLOTS and link.reader.status.rung is Rung.PLOTS
+        ]
+        fused = fuse(correlation, numbers, shared)
+        meters = measure_commonality(correlation, numbers, visible)
+        for link in self.links.values():
+            meter = meters.get(link.name)
+            link.commonality = None if meter is None else _shares(meter)
+            is_there = link.name in correlation.centres
+            place = correlation.centres.index(link.name) if is_there else 0
+            link.tracks = int((correlation.members[:, place] >= 0).sum()) if is_there else 0
+        return system_picture(picture, self._with_local_names(fused), self._foreign)
+
+    def suspend(self, partner: str, rung: Rung, by: str, reason: str, now: float) -> None:
+        """Stop what we give a partner, by a person's word; it gets alerts, or nothing, until `resume`.
+
+        Raises:
+            BadInputError: no such partner, or no reason.
+        """
+        link = self._link(partner)
+        if not reason.strip():
+            raise BadInputError("a suspension needs a reason", partner, "give one with --reason")
+        self._record(Suspended(partner=partner, by=by, reason=reason, rung=rung.name.lower()), now)
+        link.gateway.ladder.suspend(rung, reason)
+
+    def resume(self, partner: str, by: str, reason: str, now: float) -> None:
+        """End a suspension.
+
+        Raises:
+            BadInputError: no such partner, or it is not suspended.
+        """
+        link = self._link(partner)
+        if link.gateway.ladder.suspended_to is None:
+            raise BadInputError("it is not suspended", partner)
+        self._record(Resumed(partner=partner, by=by, reason=reason), now)
+        link.gateway.ladder.resume()
+
+    @property
+    def journal_head(self) -> int:
+        """Sequence of the last record of our journal."""
+        return self._journal.head.sequence
+
+    def close(self) -> None:
+        """Stop the exchange; everything that was stored stays stored."""
+        self._engine.close()
+        self._journal.close()
+        for link in self.links.values():
+            link.copy.close()
+
+    def states(self, now: float) -> list[PartnerState]:
+        """How the exchange with each partner stands."""
+        return [_state(link, now) for link in self.links.values()]
+
+    def _link(self, partner: str) -> PartnerLink:
+        if partner not in self.links:
+            known = ", ".join(self.links) or "none"
+            raise BadInputError("no such partner", partner, f"partners: {known}")
+        return self.links[partner]
+
+    def _with_own_names(self, report: TrackReport) -> TrackReport:
+        """Our report with sensor names that mean the same at all centres."""
+        count = len(self._own)
+        names = tuple(
+            name if place >= count else f"{self.centre}/{name}"
+            for place, name in enumerate(report.sensor_names)
+        )
+        return replace(report, sensor_names=names)
+
+    def _with_local_names(self, fused: FusedReport) -> FusedReport:
+        """The same with our own sensors under the names that our people know."""
+        own = f"{self.centre}/"
+        names = tuple(name.removeprefix(own) for name in fused.tracks.sensor_names)
+        return replace(fused, tracks=replace(fused.tracks, sensor_names=names))
+
+    def _visible(self, link: PartnerLink, picture: Picture) -> NDArray[np.bool_]:
+        """(N,) which tracks of our picture the partner gets now."""
+        if link.gateway.ladder.rung < Rung.TRACKS:
+            return np.zeros(len(picture), np.bool_)
+        released: NDArray[np.bool_] = track_rules(link.gateway.policy, report_of(picture)) != NO_RULE
+        return released
+
+    def _next_records(self, link: PartnerLink) -> list[tuple[int, bytes]]:
+        """Records of our journal that the partner's engine is to hold; a stub for what it may not read."""
+        if link.given >= self._journal.head.sequence:
+            return []
+        records = self._journal.read(link.given, RECORDS_A_STEP)
+        link.given = records[-1].sequence
+        return [(record.sequence, encode_record(_released(link, record))) for record in records]
+
+    def _take_sensors(self, link: PartnerLink, sensors: tuple[Sensor, ...]) -> None:
+        """Find or make a row of our table for each of a partner's sensors."""
+        rows = np.full(len(sensors), -1, np.int32)
+        table = list(self.sensors.sensors)
+        for place, sensor in enumerate(sensors):
+            # Its ASTERIX source is known to the partner alone: nobody else may speak for it here.
+            ours = msgspec.structs.replace(
+                sensor, name=f"{link.name}/{sensor.name}", sac=None, sic=None, edition={}
+            )
+            if ours not in table:
+                if len(table) - len(self._own) >= MOST_FOREIGN_SENSORS:
+                    log.warning(
+                        "too many sensors of partners", extra={"partner": link.name, "sensor": ours.name}
+                    )
+                    continue
+                table.append(ours)
+            rows[place] = table.index(ours)
+        if len(table) > len(self.sensors):
+            self.sensors = SensorTable(tuple(table), self.sensors.reference)
+        link.rows = rows
+
+    def _keep(self, link: PartnerLink, records: Sequence[StoredRecord], now: float) -> None:
+        try:
+            link.copy.take([(record.sequence, record.payload) for record in records], now)
+        except SkypactError as error:
+            log.error("partner's journal not kept", extra={"partner": link.name, "error": str(error)})
+
+    def _record(self, event: AnyEvent, now: float) -> None:
+        self._journal.append(event, now)
+
+    def _record_changes(self, link: PartnerLink, now: float) -> None:
+        """Record links that came and went, and rungs that changed."""
+        state = link.reader.status.state
+        is_up = state is not LinkState.DOWN
+        if is_up != link.was_up:
+            link.was_up = is_up
+            event: AnyEvent = (
+                LinkUp(partner=link.name)
+                if is_up
+                else LinkDown(partner=link.name, reason="nothing heard from the partner")
+            )
+            self._try_record(event, now)
+            log.warning("link up" if is_up else "link down", extra={"partner": link.name})
+        rung = link.gateway.ladder.rung
+        if rung is not link.rung:
+            link.rung = rung
+            reason = link.gateway.ladder.why
+            self._try_record(RungChanged(partner=link.name, rung=rung.name.lower(), reason=reason), now)
+            log.info("rung", extra={"partner": link.name, "rung": rung.name.lower(), "why": reason})
+
+    def _try_record(self, event: AnyEvent, now: float) -> None:
+        """Record what befell; a full disk must not stop the picture, and is said."""
+        try:
+            self._record(event, now)
+        except SkypactError as error:
+            log.error("not recorded", extra={"event": type(event).__name__, "error": str(error)})
+
+    def _reload_policies(self, now: float) -> None:
+        """Put changed policy files in force; one that can't be used leaves the old in force, and is said."""
+        for link in self.links.values():
+            try:
+                content = _read_policy(link.policy_file)
+                if content == link.policy_bytes:
+                    continue
+                link.policy_bytes = content
+                policy = parse_policy(content, link.policy_file)
+            except BadInputError as error:
+                log.error("release policy unchanged", extra={"partner": link.name, "error": str(error)})
+                continue
+            link.gateway.policy = policy
+            self._try_record(PolicyChanged(partner=link.name, sha256=policy.digest, text=policy.text), now)
+
+
+def _read_policy(path: Path) -> bytes:
+    """The bytes of a policy file; none where there is no file, by which nothing leaves.
+
+    Raises:
+        BadInputError: it is there and can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise BadInputError(error.strerror or "can't be read", str(path)) from None
+
+
+def _released(link: PartnerLink, record: Record) -> Record:
+    """The record as the partner may have it."""
+    return record if releases_record(link.gateway.policy, record.kind) else withhold(record)
+
+
+def _with_global_names(report: TrackReport) -> TrackReport:
+    """A partner's report with sensor names that mean the same at all centres."""
+    names = tuple(name if "/" in name else f"{report.centre}/{name}" for name in report.sensor_names)
+    return replace(report, sensor_names=names)
+
+
+def _shares(meter: Commonality) -> CommonalityShares:
+    skew = meter.skew if math.isfinite(meter.skew) else None
+    return CommonalityShares(
+        held=meter.held, number=meter.number, state=meter.state, identity=meter.identity, skew=skew
+    )
+
+
+def _state(link: PartnerLink, now: float) -> PartnerState:
+    out, back = link.gateway.status, link.reader.status
+    return PartnerState(
+        name=link.name,
+        link=back.state.value,
+        since=back.since,
+        heard=None if back.age is None else now - back.age,
+        we_give=out.rung.name.lower(),
+        we_give_why=out.why,
+        they_give=back.rung.name.lower(),
+        suspended=link.gateway.ladder.reason or None,
+        mode=back.hello.mode if back.hello is not None else "live",
+        tracks=link.tracks,
+        report_age=None if link.report is None else now - link.report.time,
+        bytes_out=out.rate,
+        in_flight=out.in_flight,
+        gaps=back.lost,
+        refused=sum(back.refused.values()) + link.copy.refused.total(),
+        journal_ours=out.acknowledged,
+        journal_theirs=link.copy.head.sequence,
+        commonality=link.commonality,
+        expires=link.expires,
+    )

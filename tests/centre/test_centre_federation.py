@@ -1,0 +1,50 @@
+"""Whole centres on a simulated clock and network: what each shows, alone, together, cut and healed."""
+
+import msgspec
+import numpy as np
+import pytest
+from federated import FederatedWorld
+
+from skypact.simulation.scenario import read_scenario
+from skypact.simulation.world import simulate
+from skypact.tracks.model import Picture
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    return simulate(msgspec.structs.replace(read_scenario("standard"), duration_s=240), 3)
+
+
+def joint(picture: Picture) -> set[tuple[str, int]]:
+    """The joint track numbers in a picture."""
+    centres = [picture.centre_names[centre] for centre in picture.joint_centre.tolist()]
+    return set(zip(centres, picture.joint_number.tolist(), strict=True))
+
+
+def test_both_centres_see_one_picture_and_each_goes_on_alone_when_cut(simulation, tmp_path):
+    world = FederatedWorld(simulation, tmp_path)
+    world.run(100.0)
+    alpha, bravo = world.members["ALPHA"], world.members["BRAVO"]
+    together = alpha.pictures[-1]
+    assert joint(together) == joint(bravo.pictures[-1])
+    assert len(together) > 150
+    for member, other in ((alpha, "BRAVO"), (bravo, "ALPHA")):
+        state = member.state(other)
+        assert (state.link, state.we_give, state.they_give) == ("up", "plots", "plots")
+        assert state.commonality is not None and state.commonality.number > 0.98
+        assert [name for name in member.pictures[-1].sensor_names if name.startswith(f"{other}/")]
+    world.cut()
+    world.run(60.0)
+    for member, other in ((alpha, "BRAVO"), (bravo, "ALPHA")):
+        state = member.state(other)
+        assert (state.link, state.we_give) == ("down", "alone")
+        assert len(member.pictures[-1]) > 100
+        assert np.isfinite(member.pictures[-1].position).all()
+        assert {"link_up", "link_down"} <= {record.kind for record in member.records()}
+    world.heal()
+    world.run(30.0)
+    assert len(joint(alpha.pictures[-1]) ^ joint(bravo.pictures[-1])) <= 0.05 * len(together)
+    assert alpha.state("BRAVO").link == "up"
+    assert alpha.state("BRAVO").journal_theirs == bravo.federation.journal_head
+    for member in (alpha, bravo):
+        member.federation.close()
