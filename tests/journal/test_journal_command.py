@@ -154,6 +154,7 @@ def test_an_export_is_proved_by_its_readme_alone(data, tmp_path):
     [
         (spoil, "was changed since the export"),
         (lambda out: (out / "BRAVO" / "2026-03-01.jsonl").unlink(), "is missing"),
+        (lambda out: (out / "SHA256SUMS").unlink(), "is missing"),
         (lambda out: (out / "extra").write_text(""), "is not of the export"),
         (lambda out: (out / "README.md").write_text("believe me"), "was changed since the export"),
         (lambda out: (out / "SHA256SUMS").write_text("nonsense\n"), "is not a checksum and a file's name"),

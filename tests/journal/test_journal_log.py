@@ -159,26 +159,30 @@ def test_a_record_is_synced_to_the_disk_before_append_returns(tmp_path, monkeypa
     journal.close()
 
 
-def test_a_failed_sync_is_an_error_and_leaves_no_record(tmp_path, monkeypatch):
+@pytest.mark.parametrize("failing", [1, 2], ids=["of the new file's folder", "of the file"])
+def test_a_failed_sync_is_an_error_and_leaves_no_record(tmp_path, monkeypatch, failing):
     journal = open_journal(tmp_path, "ALPHA", key_of("ALPHA"))
     journal.append(some_event(0), NOON)
+    synced = []
+    countdown = iter(range(failing - 1, -1, -1))
     real = os.fsync
-    failures = iter([True])
 
     def fail_once(file):
-        if next(failures, False):
+        synced.append(Path(f"/proc/self/fd/{file}").readlink())
+        if next(countdown, None) == 0:
             raise OSError(5, "Input/output error")
         real(file)
 
     monkeypatch.setattr(os, "fsync", fail_once)
     with pytest.raises(JournalWriteError, match="Input/output error"):
-        journal.append(some_event(1), NOON + 1)
-    journal.append(some_event(2), NOON + 2)
+        journal.append(some_event(1), NOON + DAY)
+    synced.clear()
+    journal.append(some_event(2), NOON + DAY)
+    file = tmp_path / "ALPHA" / "2026-03-02.jsonl"
+    # The folder is synced again where it was not: the file would be lost with its name.
+    assert synced == ([file.parent, file] if failing == 1 else [file])
+    assert [event_of(record) for record in journal.read(0, 9)] == [some_event(0), some_event(2)]
     journal.close()
-    assert [record.sequence for record in open_journal(tmp_path, "ALPHA", key_of("ALPHA")).read(0, 9)] == [
-        1,
-        2,
-    ]
     assert verify_folder(tmp_path).all_findings == []
 
 

@@ -154,6 +154,15 @@ def test_a_withheld_record_tells_neither_its_content_nor_its_time():
     assert withhold(record).kind == "withheld"
 
 
+def test_a_change_of_key_is_never_withheld_so_that_what_follows_can_be_proved(log):
+    journal = memory_journal(records=2)
+    journal.change_key(key_of("new"), NOON)
+    journal.append(some_event(0), NOON)
+    records = [withhold(record) for record in journal.read(0, 9)]
+    assert [record.withheld for record in records] == [True, True, False, True]
+    assert findings_of(log, [encode_record(record) for record in records]) == []
+
+
 def test_an_unfinished_line_is_a_finding(log):
     path = log / "2026-03-01.jsonl"
     path.write_bytes(path.read_bytes() + b'{"centre":"AL')

@@ -7,7 +7,7 @@ from skypact.core.errors import BadInputError
 from skypact.journal.folder import KEYS_FILE, read_keys
 from skypact.journal.seal import canonical
 from skypact.journal.store import ASIDE_FILE, day_files, make_folder, read_file, write_file
-from skypact.journal.verify import SUMS_FILE, file_sum
+from skypact.journal.verify import README_FILE, SUMS_FILE, file_sum
 
 _README = """\
 # A decision log
@@ -84,7 +84,7 @@ def export_journal(folder: Path, destination: Path) -> list[Path]:
             if (folder / centre / ASIDE_FILE).exists():
                 put(f"{centre}/{ASIDE_FILE}", read_file(folder / centre / ASIDE_FILE))
         lines = "\n".join(f"- {centre}: `{key}`" for centre, key in sorted(keys.items()))
-        put("README.md", _README.format(version=__version__, keys=lines).encode())
+        put(README_FILE, _README.format(version=__version__, keys=lines).encode())
         sums = [f"{file_sum(path)}  {path.relative_to(destination).as_posix()}\n" for path in written]
         put(SUMS_FILE, "".join(sums).encode())
     except OSError as error:

@@ -104,7 +104,12 @@ def seal(content: Content, head: Head, key: Ed25519PrivateKey) -> Record:
 
 
 def withhold(record: Record) -> Record:
-    """The record without its content, for a partner that may not read it."""
+    """The record without its content, for a partner that may not read it.
+
+    A change of the key is never withheld: nobody could prove what comes after it.
+    """
+    if isinstance(event_of(record), KeyChanged):
+        return record
     return msgspec.structs.replace(record, content=None, withheld=True)
 
 

@@ -122,7 +122,7 @@ class _DayFile:
 
 
 class DayFiles:
-    """The lines of one log in a folder, a file a UTC day; one process writes, any may read.
+    """The lines of one log in a folder, a file a UTC day; one thread of one process writes, any may read.
 
     A line is on the disk before `append` returns. A crash in the middle of a write leaves an
     unfinished line, which nobody was told of: the next start cuts it off and says so. The day is
@@ -141,6 +141,7 @@ class DayFiles:
         self._is_damaged = False
         try:
             make_folder(folder)
+            _sync_folder(folder)  # a crash may have come after a file was made and before this
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise BadInputError(error.strerror or "can't be used", str(folder)) from None
@@ -231,12 +232,16 @@ class DayFiles:
     def _begin_day(self, day: str) -> None:
         path = self.folder / f"{day}{SUFFIX}"
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _sync_folder(self.folder)
+        except OSError:
+            os.close(file)
+            raise
         if self._file >= 0:
             os.close(self._file)
         self._file = file
         self._size = 0
         self._days.append(_DayFile(path, self.count + 1, 0))
-        _sync_folder(self.folder)
 
     def _undo(self) -> None:
         """Cut off what a failed write left; when that fails too, nothing is written after it."""

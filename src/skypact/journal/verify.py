@@ -19,6 +19,7 @@ from skypact.journal.seal import (
 )
 from skypact.journal.store import ASIDE_FILE, SUFFIX, day_files, read_file, split_lines
 
+README_FILE = "README.md"  # of an export only
 SUMS_FILE = "SHA256SUMS"
 
 
@@ -175,6 +176,8 @@ def _read_twin(folder: Path) -> Record | None:
 def _check_sums(folder: Path) -> Iterator[Finding]:
     """Findings where an export's files are not those that were exported."""
     if not (folder / SUMS_FILE).exists():
+        if (folder / README_FILE).exists():
+            yield Finding(SUMS_FILE, 0, "", 0, Fault.MISSING)
         return
     sums = {}
     for number, line in enumerate(read_file(folder / SUMS_FILE).splitlines(), start=1):
@@ -188,7 +191,7 @@ def _check_sums(folder: Path) -> Iterator[Finding]:
         if path.is_file() and path.name != SUMS_FILE
     }
     for name in sorted(sums.keys() - present):
-        yield Finding(name, 0, "", 0, "is missing")
+        yield Finding(name, 0, "", 0, Fault.MISSING)
     for name in sorted(present - sums.keys()):
         yield Finding(name, 0, "", 0, "is not of the export")
     for name in sorted(sums.keys() & present):
