@@ -330,3 +330,9 @@ def test_a_picture_of_parts_with_different_times_is_read_set_by_set():
         assert (message.tile, message.tiles, message.report.time) == (place, 2 * wire.TILES, part.time)
     with pytest.raises(WireError, match="a track of another tile"):
         decode(wire.encode_tracks(part, EPOCH, 1, place - 1, 2 * wire.TILES))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_signalling_nan_is_read_as_no_value():
+    payload = with_column(tracks_payload(1), "height", ["<f4", b"\x01\x00\x80\x7f"])
+    assert np.isnan(decode(payload).report.height[0])

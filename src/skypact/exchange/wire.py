@@ -547,6 +547,7 @@ def _check_times(message: Any, schema: str) -> None:
         raise WireError("no time", schema, "time")
 
 
+@np.errstate(invalid="ignore")  # a signalling NaN is a NaN like others
 def _columns(
     table: _Table, schema: str, columns: tuple[_Column, ...], raw: msgspec.Struct, words: int
 ) -> dict[str, NDArray[Any]]:
