@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skypact.exchange.correlation import Correlation
+from skypact.exchange.correlation import GATE, Correlation, sighted_tracks
+from skypact.exchange.kernels import compare_pairs
 from skypact.exchange.numbers import JointNumbers
 
 
@@ -37,16 +39,29 @@ def measure_commonality(
         visible: of a partner's name, (N,) own tracks that are released to it; all when absent.
     """
     meters = {}
+    members = correlation.members[: len(correlation.reports[0])]
+    own = correlation.reports[0]
+    our_side = sighted_tracks(partial(getattr, own))
     for c, partner in enumerate(correlation.centres[1:], start=1):
-        rows = correlation.rows_of(partner)
-        paired = np.flatnonzero((rows >= 0) & visible.get(partner, True))
+        ours = np.flatnonzero((members[:, c] >= 0) & visible.get(partner, True))
+        rows = members[ours, c]
         theirs = correlation.reports[c]
-        their_names = np.array(theirs.centre_names)[theirs.number_centre[rows[paired]]]
-        our_names = np.array(numbers.centre_names)[numbers.number_centre[paired]]
-        same = (our_names == their_names) & (numbers.number[paired] == theirs.number[rows[paired]])
-        held = len(paired) + int(correlation.waiting[c])
-        share = 1.0 / held if held else np.nan
+        their_names = np.array(theirs.centre_names)[theirs.number_centre[rows]]
+        our_names = np.array(numbers.centre_names)[numbers.number_centre[ours]]
+        same_number = (our_names == their_names) & (numbers.number[ours] == theirs.number[rows])
+        pairs = np.stack([ours, rows.astype(np.int64)], axis=1)
+        distance = compare_pairs(our_side, sighted_tracks(partial(getattr, theirs)), pairs, GATE)[:, 0]
+        held = len(ours) + int(correlation.waiting[c])
         meters[partner] = Commonality(
-            held, float(same.sum() * share) if held else 1.0, 1.0, 1.0, float(correlation.ages[c]), np.nan
+            held=held,
+            number=_share(same_number, held),
+            state=_share(np.isfinite(distance), held),
+            identity=_share(own.identity[ours] == theirs.identity[rows], held),
+            age=float(correlation.ages[c]),
+            skew=float(correlation.skews[c]),
         )
     return meters
+
+
+def _share(agrees: NDArray[np.bool_], held: int) -> float:
+    return np.count_nonzero(agrees) / held if held else 1.0

@@ -35,7 +35,7 @@ _SKEW_SPEED = 20.0  # m/s; slower tracks tell nothing of it
 _SKEW_LEAST = 0.15  # s; what is less counts as none
 
 
-_GATE = Gate(
+GATE = Gate(
     distance=18.5,  # one right pair in a thousand is further apart in four dimensions
     address_distance=100.0,
     bias=30.0,
@@ -62,7 +62,7 @@ class CorrelationSettings:
     """Choices of the correlation; times are in s, sigmas in the unit of their field."""
 
     drop_after: float = 30.0  # tracks of a partner that sent no report for so long leave the picture
-    gate: Gate = _GATE
+    gate: Gate = GATE
     skew_known: float = 0.2  # sigma of the clocks' difference once the pairs have shown it
     leave_distance: float = 40.0  # a bound pair further apart (squared Mahalanobis distance) mismatches
     margin: float = 3.0  # log-likelihood ratio by which a pair must be better than what else is possible

@@ -16,6 +16,7 @@ from skypact.core.arrays import (
     Ints1,
     Ints2,
     MutableFloats2,
+    UInt64s1,
     UInt64s2,
 )
 from skypact.core.geodesy import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS
@@ -25,6 +26,7 @@ from skypact.core.jit import kernel
 # longer, the more targets have begun to turn. Keeps the mean normalised error of the simulated traffic
 # between 0.8 and 1.1 from 1 to 30 s.
 ACCELERATION_NOISE = 10.0
+_HEIGHT_ROOM = 12_000.0  # m; that unrelated aircraft share
 _REACH_MOST = 30_000.0  # m; what is known worse says nothing of who it is
 WITHHELD_SPEED = 150.0  # sigma of each velocity component of a track whose velocity is withheld, m/s
 
@@ -160,6 +162,29 @@ def find_rows(known: UInt64s2, asked: UInt64s2) -> Ints1:
                 break
             place = (place + 1) & (size - 1)
     return rows
+
+
+@kernel
+def earliest_offers(group: Ints1, key: UInt64s1, numbered: Floats1, name_rank: Ints1, groups: int) -> Ints1:
+    """(G,) the offer of each group with the earliest time, then name, then key; -1 where there is none.
+
+    Args:
+        group: (N,) that the offer is for. key: (N,) place of the name above 32 bits, number below.
+        numbered: (N,) s. name_rank: of each name's place. groups: G.
+    """
+    best = np.full(groups, -1, np.int64)
+    for n in range(len(group)):
+        held = best[group[n]]
+        if held >= 0:
+            if numbered[n] > numbered[held]:
+                continue
+            if numbered[n] == numbered[held]:
+                rank = name_rank[np.int64(key[n] >> np.uint64(32))]
+                held_rank = name_rank[np.int64(key[held] >> np.uint64(32))]
+                if rank > held_rank or (rank == held_rank and key[n] >= key[held]):
+                    continue
+        best[group[n]] = n
+    return best
 
 
 @kernel
@@ -303,7 +328,7 @@ def compare_tracks(one: Sighted, i: int, other: Sighted, j: int, gate: Gate) -> 
             for b in range(2):
                 flown = one.velocity[i, a] * one.velocity[i, b] + other.velocity[j, a] * other.velocity[j, b]
                 joint[a, b] += 0.5 * gate.skew * gate.skew * flown
-    distance, spread = 0.0, 0.0
+    distance, volume = 0.0, 1.0
     # One component after the other, each freed of what the earlier ones tell (a Cholesky factorisation).
     for a in range(size):
         pivot = joint[a, a]
@@ -312,17 +337,16 @@ def compare_tracks(one: Sighted, i: int, other: Sighted, j: int, gate: Gate) -> 
         distance += apart[a] * apart[a] / pivot
         if distance > widest:
             return np.inf, -np.inf
-        spread += log(2.0 * pi * pivot)
+        volume *= 2.0 * pi * pivot
         for later in range(a + 1, size):
             gain = joint[later, a] / pivot
             apart[later] -= gain * apart[a]
             for b in range(a + 1, size):
                 joint[later, b] -= gain * joint[a, b]
-    ratio = -0.5 * (distance + spread) - log(gate.density)
-    if size == 4:
-        ratio += log(4.0 * pi * gate.speed * gate.speed)
+    room = 4.0 * pi * gate.speed * gate.speed if size == 4 else 1.0
+    ratio = log(room / (gate.density * sqrt(volume))) - 0.5 * distance
     rise = other.altitude[j] - one.altitude[i]
-    sigma, room = gate.altitude, 12_000.0
+    sigma = gate.altitude
     if isnan(rise):
         rise = other.height[j] - one.height[i]
         sigma = gate.height
@@ -331,7 +355,7 @@ def compare_tracks(one: Sighted, i: int, other: Sighted, j: int, gate: Gate) -> 
         distance += off
         if distance > widest:
             return np.inf, -np.inf
-        ratio += -0.5 * off + max(log(room / (2.5 * sigma)), 0.0)
+        ratio += max(log(_HEIGHT_ROOM / (2.5 * sigma)), 0.0) - 0.5 * off
     if has_address:
         ratio += gate.same_address
     if one.squawk[i] >= 0 and other.squawk[j] >= 0:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from skypact.core.arrays import Floats1, as_kernel_array
 from skypact.exchange.correlation import Correlation
-from skypact.exchange.kernels import find_rows
+from skypact.exchange.kernels import earliest_offers, find_rows
 
 _NUMBERS = 32_767
 _NAME_SHIFT = 32  # a number and the place of its centre's name in one key
@@ -230,8 +230,11 @@ class NumberBook:
         books.confirmed[agrees | ~has_partner] = now
         keeps = now - books.confirmed <= self.settings.unconfirmed
         keeps &= (books.key != native) & ~_elsewhere(own, books.key, borne)
-        # A partner that does not see our track can't take our number.
+        # A partner that does not see our track can't take our number, unless it has it already.
         sees = ~hidden.any(axis=1) & (books.native > 0)
+        for rows, key in zip(groups, keys, strict=True):
+            inside = rows < len(own)
+            sees[rows[inside]] |= key[inside] == native[rows[inside]]
         offers = _Offers(
             np.concatenate([*groups, own[keeps], own[sees]]),
             np.concatenate([*keys, books.key[keeps], native[sees]]),
@@ -342,10 +345,9 @@ def _new_books(uid: NDArray[np.uint64], now: float) -> _Books:
 def _earliest(offers: _Offers, groups: int, ranks: NDArray[np.int64]) -> tuple[NDArray[np.uint64], Floats1]:
     """Key and time (G,) of each group's earliest offer; key 0 where there is none."""
     key, numbered = np.zeros(groups, np.uint64), np.zeros(groups)
-    name = ranks[(offers.key >> np.uint64(_NAME_SHIFT)).astype(np.int64)]
-    order = np.lexsort((offers.key, name, offers.numbered, offers.group))
-    rows, first = np.unique(offers.group[order], return_index=True)
-    key[rows], numbered[rows] = offers.key[order[first]], offers.numbered[order[first]]
+    best = earliest_offers(offers.group, offers.key, offers.numbered, ranks, groups)
+    rows = np.flatnonzero(best >= 0)
+    key[rows], numbered[rows] = offers.key[best[rows]], offers.numbered[best[rows]]
     return key, numbered
 
 
