@@ -110,27 +110,203 @@ def evaluate(
 @app.command(epilog="Example: skypact run centre.toml")
 def run(
     config: Annotated[Path, typer.Argument(help="The centre's configuration (docs/configuration.md).")],
+    demo: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run one centre: radar data in by UDP, the live picture on a web page and out to other systems."""
+    from dataclasses import replace
+
     from skypact.config import read_config
 
-    settings = read_config(config)
+    settings = replace(read_config(config), demo=demo)
     from skypact.centre.command import run_centre
 
     run_centre(settings)
 
 
-@app.command(epilog="Example: skypact demo")
+@app.command(epilog="Example: skypact demo --cut 60,30")
 def demo(
+    action: Annotated[
+        str | None, typer.Argument(metavar="[cut|heal]", help="Of the links of a demo that runs already.")
+    ] = None,
     scenario: Annotated[str, typer.Option(help="Name of a preset, or a scenario's TOML file.")] = "standard",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Of the web page; 0 takes a free one.")] = 8000,
     for_seconds: Annotated[float | None, typer.Option("--for", min=0.1, help="End after so long.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
+    cut: Annotated[
+        str | None, typer.Option(metavar="AT,FOR", help="Cut the links after AT seconds, for FOR seconds.")
+    ] = None,
 ) -> None:
-    """Show a centre that simulated radars feed with real ASTERIX over UDP."""
-    from skypact.centre.command import demo_command
+    """Show partners' centres that simulated radars feed with real ASTERIX over UDP, and their link."""
+    from skypact.centre.command import demo_command, link_command
 
-    demo_command(scenario, port, for_seconds, headless)
+    if action is not None:
+        link_command(action, port)
+    else:
+        demo_command(scenario, port, for_seconds, headless, cut)
+
+
+partner_app = typer.Typer(
+    help="Links to partners: keys, partner files, and how the links stand (docs/partners.md).",
+    no_args_is_help=True,
+)
+app.add_typer(partner_app, name="partner")
+ConfigArgument = Annotated[Path, typer.Argument(help="The centre's configuration (docs/configuration.md).")]
+ReasonOption = Annotated[str, typer.Option(help="Why; kept in the journal.")]
+
+
+@partner_app.command("init", epilog="Example: skypact partner init centre.toml")
+def partner_init(config: ConfigArgument) -> None:
+    """Make the centre's keys: once, before its first partner."""
+    from skypact.centre.partners import partner_init
+    from skypact.config import read_config
+
+    partner_init(read_config(config))
+
+
+@partner_app.command("invite", epilog="Example: skypact partner invite centre.toml --out alpha.partner")
+def partner_invite(
+    config: ConfigArgument,
+    out: Annotated[Path, typer.Option(help="Partner file to write; it holds nothing secret.")],
+) -> None:
+    """Write the file that a partner needs to link to this centre, and say its fingerprint."""
+    from skypact.centre.partners import partner_invite
+    from skypact.config import read_config
+
+    partner_invite(read_config(config), out)
+
+
+@partner_app.command("join", epilog="Example: skypact partner join centre.toml bravo.partner")
+def partner_join(
+    config: ConfigArgument,
+    file: Annotated[Path, typer.Argument(help="The partner's file.")],
+    fingerprint: Annotated[
+        str | None, typer.Option(help="As a person of the partner read it out; asked for without it.")
+    ] = None,
+) -> None:
+    """Trust a partner, or take its renewed certificate."""
+    from skypact.centre.partners import partner_join
+    from skypact.config import read_config
+
+    partner_join(read_config(config), file, fingerprint)
+
+
+@partner_app.command("status", epilog="Example: skypact partner status centre.toml")
+def partner_status(
+    config: ConfigArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Say how the links of the running centre stand; exit code 1 when one is not up."""
+    from skypact.centre.partners import partner_status
+    from skypact.config import read_config
+
+    raise typer.Exit(partner_status(read_config(config), as_json))
+
+
+@partner_app.command("view", epilog="Example: skypact partner view centre.toml BRAVO")
+def partner_view(
+    config: ConfigArgument,
+    partner: Annotated[str, typer.Argument(help="Name of the partner.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Say what a partner sees of the running centre's picture, by the release policy, now."""
+    from skypact.centre.partners import partner_view
+    from skypact.config import read_config
+
+    partner_view(read_config(config), partner, as_json)
+
+
+@partner_app.command(
+    "suspend", epilog='Example: skypact partner suspend centre.toml BRAVO --reason "order of the day"'
+)
+def partner_suspend(
+    config: ConfigArgument,
+    partner: Annotated[str, typer.Argument(help="Name of the partner.")],
+    reason: ReasonOption,
+    alerts: Annotated[bool, typer.Option("--alerts", help="Alerts and the journal still flow.")] = False,
+) -> None:
+    """Stop what a partner gets from the running centre, until `resume`."""
+    from skypact.centre.partners import partner_suspend
+    from skypact.config import read_config
+
+    partner_suspend(read_config(config), partner, reason, alerts)
+
+
+@partner_app.command("resume", epilog="Example: skypact partner resume centre.toml BRAVO")
+def partner_resume(
+    config: ConfigArgument,
+    partner: Annotated[str, typer.Argument(help="Name of the partner.")],
+    reason: ReasonOption = "",
+) -> None:
+    """End a suspension."""
+    from skypact.centre.partners import partner_resume
+    from skypact.config import read_config
+
+    partner_resume(read_config(config), partner, reason)
+
+
+@partner_app.command("renew", epilog="Example: skypact partner renew centre.toml --out alpha.partner")
+def partner_renew(
+    config: ConfigArgument,
+    out: Annotated[Path, typer.Option(help="Partner file to write, for all partners.")],
+) -> None:
+    """Make the centre's next certificate; the old one holds on while partners accept the new file."""
+    from skypact.centre.partners import partner_renew
+    from skypact.config import read_config
+
+    partner_renew(read_config(config), out)
+
+
+@partner_app.command("revoke", epilog='Example: skypact partner revoke centre.toml BRAVO --reason "key lost"')
+def partner_revoke(
+    config: ConfigArgument,
+    partner: Annotated[str, typer.Argument(help="Name of the partner.")],
+    reason: ReasonOption,
+) -> None:
+    """Trust a partner no longer; under its name only new keys can join again."""
+    from skypact.centre.partners import partner_revoke
+    from skypact.config import read_config
+
+    partner_revoke(read_config(config), partner, reason)
+
+
+journal_app = typer.Typer(help="The journal: what befell and was decided, provable.", no_args_is_help=True)
+app.add_typer(journal_app, name="journal")
+JournalArgument = Annotated[Path, typer.Argument(help="Data folder of a centre, journal or export folder.")]
+
+
+@journal_app.command("show", epilog="Example: skypact journal show skypact-data --last 20")
+def journal_show(
+    folder: JournalArgument,
+    last: Annotated[int | None, typer.Option(min=1, help="Only so many of the latest records.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show the records of all logs in order of time."""
+    from skypact.journal.command import show
+
+    raise typer.Exit(show(folder, as_json, last))
+
+
+@journal_app.command("verify", epilog="Example: skypact journal verify skypact-data")
+def journal_verify(
+    folder: JournalArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Prove each record: signatures, hashes, the chain; exit code 1 when anything is wrong."""
+    from skypact.journal.command import verify
+
+    raise typer.Exit(verify(folder, as_json))
+
+
+@journal_app.command("export", epilog="Example: skypact journal export skypact-data --out for-the-court")
+def journal_export(
+    folder: JournalArgument,
+    out: Annotated[Path, typer.Option(help="Folder to make: logs, keys, checksums and how to prove them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Write a folder that anybody can verify without this centre."""
+    from skypact.journal.command import export
+
+    raise typer.Exit(export(folder, out, as_json))
 
 
 @app.command(epilog="Example: skypact replay monday.pcap --sensors sensors.toml --speed 4")

@@ -10,6 +10,7 @@ import typer
 from skypact.centre.logs import start_logging
 from skypact.centre.settings import CentreSettings, DisplaySettings
 from skypact.centre.start import load_stages
+from skypact.core.errors import BadInputError
 
 
 def run_centre(settings: CentreSettings) -> None:
@@ -25,12 +26,15 @@ def run_centre(settings: CentreSettings) -> None:
     asyncio.run(serve(settings, ready=lambda address: typer.echo(f"{settings.name} is live at {address}")))
 
 
-def demo_command(scenario: str, port: int, for_seconds: float | None, is_headless: bool) -> None:
+def demo_command(
+    scenario: str, port: int, for_seconds: float | None, is_headless: bool, cut: str | None
+) -> None:
     """Run the demo.
 
     Raises:
-        BadInputError: no such scenario, or the port is taken.
+        BadInputError: no such scenario, `cut` is not AT,FOR, or a port is taken.
     """
+    cut_times = None if cut is None else _parse_cut(cut)
     from skypact.simulation.scenario import read_scenario
 
     chosen = read_scenario(scenario)  # so that a wrong name is told before anything is compiled
@@ -38,7 +42,30 @@ def demo_command(scenario: str, port: int, for_seconds: float | None, is_headles
     load_stages("skypact.centre.demo")
     from skypact.centre.demo import run_demo
 
-    run_demo(chosen, port, for_seconds, is_headless)
+    run_demo(chosen, port, for_seconds, is_headless, cut_times)
+
+
+def link_command(action: str, port: int) -> None:
+    """Cut or heal the links of the demo that runs with its first page on a port.
+
+    Raises:
+        BadInputError: no such action, or no demo runs there.
+    """
+    from skypact.centre.control import ask_centre
+    from skypact.centre.demo import demo_folder
+
+    if action not in ("cut", "heal"):
+        raise BadInputError("no such action", action, "cut or heal; without one the demo starts")
+    ask_centre(demo_folder(port), action)
+    typer.echo("the links are cut" if action == "cut" else "the links are healed")
+
+
+def _parse_cut(text: str) -> tuple[float, float]:
+    try:
+        at, duration = (float(part) for part in text.split(","))
+    except ValueError:
+        raise BadInputError("no two times", text, "write AT,FOR in seconds, as in 60,30") from None
+    return at, duration
 
 
 def replay_command(

@@ -5,6 +5,7 @@ the centre, and nobody else, can steer it from the command line.
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +15,8 @@ from typing import Any
 import msgspec
 
 from skypact.core.errors import BadInputError, SkypactError
+
+log = logging.getLogger(__name__)
 
 SOCKET_FILE = "control.sock"
 LONGEST_LINE = 16_000_000  # octets: a view of all tracks fits
@@ -74,11 +77,15 @@ class ControlServer:
             if handler is None:
                 answer = _Answer(error=f"no command {request.get('command')!r}")
             else:
-                answer = _Answer(result=await handler(request))
+                answer = _Answer(result=msgspec.to_builtins(await handler(request)))
         except (msgspec.DecodeError, ValueError) as error:
             answer = _Answer(error=f"not understood: {error}")
         except SkypactError as error:
             answer = _Answer(error=str(error))
+        except Exception:
+            # Our own mistake must not leave whoever asked without an answer.
+            log.exception("command failed")
+            answer = _Answer(error="the centre failed at it; its log says more")
         try:
             writer.write(msgspec.json.encode(answer) + b"\n")
             await writer.drain()

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from skypact.centre.system_picture import ForeignNumbers, report_of, system_picture, with_numbers
 from skypact.core.errors import BadInputError, SkypactError
+from skypact.core.text import callsigns_to_text
+from skypact.core.units import DEGREE, FLIGHT_LEVEL
 from skypact.exchange.commonality import Commonality, measure_commonality
 from skypact.exchange.correlation import Correlator
 from skypact.exchange.engine import Engine, StoredRecord
@@ -23,7 +26,14 @@ from skypact.exchange.fusion import FusedReport, fuse
 from skypact.exchange.gateway import Gateway
 from skypact.exchange.model import CommonalityShares, PartnerState, Rung, TrackReport
 from skypact.exchange.numbers import NumberBook
-from skypact.exchange.policy import NO_RULE, parse_policy, releases_record, track_rules
+from skypact.exchange.policy import (
+    NO_RULE,
+    parse_policy,
+    release_sensors,
+    release_tracks,
+    releases_record,
+    track_rules,
+)
 from skypact.exchange.reader import LinkState, Reader
 from skypact.journal.copies import Copy
 from skypact.journal.log import Journal
@@ -40,7 +50,7 @@ from skypact.journal.model import (
 from skypact.journal.seal import encode_record, withhold
 from skypact.plots.model import PlotBatch, join_plots, make_plots
 from skypact.sensors.model import Sensor, SensorHealth, SensorTable
-from skypact.tracks.model import Picture
+from skypact.tracks.model import Identity, Picture
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +116,7 @@ class Federation:
         self._foreign = ForeignNumbers()
         self._health: Sequence[SensorHealth] = ()
         self._report: TrackReport | None = None  # our tracks, until they are given
+        self._given: TrackReport | None = None  # the same, kept
         self._next_state = self._next_policy = -np.inf
         self.links = {
             name: self._make_link(name, copy, policies / f"{name}.toml", epoch)
@@ -172,7 +183,7 @@ class Federation:
         reports = {link.name: link.report for link in self.links.values() if link.report is not None}
         correlation = self._correlator.update(own, reports, picture.time)
         numbers = self._numbers.update(correlation, visible)
-        self._report = with_numbers(report_of(picture), numbers)
+        self._report = self._given = with_numbers(report_of(picture), numbers)
         shared = [
             link.name
             for link in self.links.values()
@@ -223,6 +234,26 @@ class Federation:
         self._journal.close()
         for link in self.links.values():
             link.copy.close()
+
+    def view(self, partner: str, now: float) -> dict[str, Any]:
+        """What a partner sees of us now: rung, sensors, and our tracks as they leave.
+
+        Raises:
+            BadInputError: no such partner.
+        """
+        gateway = self._link(partner).gateway
+        rung, report = gateway.ladder.rung, self._given
+        sensors = release_sensors(gateway.policy, self._own) if rung is Rung.PLOTS else ()
+        released = None
+        if report is not None and rung >= Rung.TRACKS:
+            released = release_tracks(gateway.policy, report, now)
+        return {
+            "rung": rung.name.lower(),
+            "label": gateway.policy.label,
+            "sensors": [sensor.name for sensor in sensors],
+            "of": 0 if report is None else len(report),
+            "tracks": [] if released is None else _rows(released),
+        }
 
     def states(self, now: float) -> list[PartnerState]:
         """How the exchange with each partner stands."""
@@ -362,10 +393,35 @@ def _with_global_names(report: TrackReport) -> TrackReport:
     return replace(report, sensor_names=names)
 
 
+def _rows(report: TrackReport) -> list[dict[str, Any]]:
+    """Tracks for people to read; no value is None."""
+    callsigns = callsigns_to_text(report.callsign)
+    return [
+        {
+            "joint": f"{report.centre_names[report.number_centre[row]]}-{report.number[row]:05d}",
+            "latitude_deg": round(float(report.latitude[row]) / DEGREE, 5),
+            "longitude_deg": round(float(report.longitude[row]) / DEGREE, 5),
+            "flight_level": _known(float(report.altitude[row]) / FLIGHT_LEVEL),
+            "squawk": None if report.squawk[row] < 0 else f"{report.squawk[row]:04o}",
+            "address": None if report.address[row] < 0 else f"{report.address[row]:06X}",
+            "callsign": callsigns[row],
+            "identity": Identity(report.identity[row]).name.lower().replace("_", " "),
+        }
+        for row in range(len(report))
+    ]
+
+
+def _known(value: float) -> float | None:
+    return round(value, 2) if math.isfinite(value) else None
+
+
 def _shares(meter: Commonality) -> CommonalityShares:
-    skew = meter.skew if math.isfinite(meter.skew) else None
     return CommonalityShares(
-        held=meter.held, number=meter.number, state=meter.state, identity=meter.identity, skew=skew
+        held=int(meter.held),
+        number=float(meter.number),
+        state=float(meter.state),
+        identity=float(meter.identity),
+        skew=_known(float(meter.skew)),
     )
 
 

@@ -12,16 +12,18 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import uvicorn
 
 from skypact.centre.ages import SourceAges
 from skypact.centre.certificates import find_or_make_certificate, is_loopback
+from skypact.centre.control import ControlServer
+from skypact.centre.exchange import open_exchange
 from skypact.centre.federation import Federation
 from skypact.centre.ingest import DatagramFeed, Ingest, warm_up
 from skypact.centre.outcomes import OutcomeCounter
@@ -33,6 +35,7 @@ from skypact.core.errors import BadInputError
 from skypact.display.hub import DisplayHub
 from skypact.display.model import CentreInfo
 from skypact.display.server import create_app, make_server
+from skypact.exchange.model import Rung
 from skypact.plots.model import PlotBatch, join_plots
 from skypact.sensors.model import SensorHealth, SensorTable
 from skypact.sensors.receive import UdpReceiver
@@ -198,14 +201,21 @@ async def serve(
     """
     warm_up(settings.sensors)
     hub = DisplayHub()
+    clock = SystemClock()
     listening, server = _make_server(settings, hub)
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)
-        centre = Centre(settings, feed or UdpReceiver(list(settings.inputs)))
+        federation: Federation | None = None
+        if settings.exchange is not None:
+            exchange = open_exchange(settings, clock)
+            stack.callback(exchange.close)
+            federation = exchange.federation
+        centre = Centre(settings, feed or UdpReceiver(list(settings.inputs)), clock, federation)
         sender = PictureSender(settings.outputs, settings.sensors, centre.ages)
         stack.callback(sender.close)
         centre.on_picture += [hub.publish_picture, sender.send]
         centre.on_health += [hub.publish_health]
+        centre.on_sensors += [sender]
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -215,6 +225,10 @@ async def serve(
             loop.call_later(for_seconds, stop.set)
         log.info("centre started", extra={"centre": settings.name, "sensors": len(settings.sensors)})
         worker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="track"))
+        if federation is not None:
+            control = ControlServer(settings.data, _handlers(federation, clock, worker))
+            await control.start()
+            stack.push_async_callback(control.stop)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         tracking = asyncio.create_task(centre.run(stop, worker))
         stopping = asyncio.create_task(stop.wait())
@@ -227,6 +241,35 @@ async def serve(
         server.should_exit = True
         await asyncio.gather(serving, tracking, stopping)
         log.info("centre stopped", extra={"plots": centre.plots, "pictures": centre.pictures})
+
+
+def _handlers(
+    federation: Federation, clock: Clock, worker: ThreadPoolExecutor
+) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
+    """The commands that a running centre carries out; on the thread of the tracker, between two steps."""
+
+    def on_worker(act: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Awaitable[Any]]:
+        async def handle(request: dict[str, Any]) -> Any:
+            try:
+                return await asyncio.get_running_loop().run_in_executor(worker, act, request)
+            except KeyError as error:
+                raise BadInputError(f"{error.args[0]} is missing", "command") from None
+
+        return handle
+
+    def suspend(request: dict[str, Any]) -> None:
+        rung = Rung[str(request["rung"]).upper()]
+        federation.suspend(request["partner"], rung, request["by"], request["reason"], clock.now())
+
+    def resume(request: dict[str, Any]) -> None:
+        federation.resume(request["partner"], request["by"], request["reason"], clock.now())
+
+    return {
+        "partners": on_worker(lambda request: federation.states(clock.now())),
+        "view": on_worker(lambda request: federation.view(request["partner"], clock.now())),
+        "suspend": on_worker(suspend),
+        "resume": on_worker(resume),
+    }
 
 
 def _make_server(settings: CentreSettings, hub: DisplayHub) -> tuple[socket.socket, uvicorn.Server]:

@@ -67,3 +67,4 @@ class CentreSettings:
     period: float = 1.0  # between pictures, s
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     exchange: ExchangeSettings | None = None  # None: the centre has no partners
+    demo: Path | None = None  # folder of the demo that this centre is part of

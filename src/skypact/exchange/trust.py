@@ -88,6 +88,16 @@ class Partner(msgspec.Struct, frozen=True, kw_only=True):
         """Those that have not ended yet, PEM."""
         return [text for text in self.certificates if _ends(_load(text)) > now]
 
+    @property
+    def certificate_digest(self) -> str:
+        """SHA-256 of its newest certificate, hexadecimal."""
+        return _digest(_load(self.certificates[-1]))
+
+    @property
+    def ends(self) -> float:
+        """When its newest certificate ends, UTC s since 1970."""
+        return _ends(_load(self.certificates[-1]))
+
 
 @dataclass(frozen=True, slots=True)
 class Expiry:

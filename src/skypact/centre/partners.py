@@ -1,0 +1,191 @@
+"""What `skypact partner` does: keys, partner files, and how the links to partners stand."""
+
+import getpass
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from skypact.centre.control import ask_centre, is_running
+from skypact.centre.exchange import trust_folder
+from skypact.centre.settings import CentreSettings, ExchangeSettings
+from skypact.core.errors import BadInputError
+from skypact.exchange.model import PartnerState
+from skypact.exchange.trust import TrustStore, read_partner_file
+
+NOBODY = "nobody"
+
+
+def partner_init(settings: CentreSettings) -> None:
+    """Make the centre's keys.
+
+    Raises:
+        BadInputError: it has keys already, or no [exchange] in its configuration.
+    """
+    exchange = _exchange(settings)
+    store = TrustStore.create(trust_folder(settings), settings.name, exchange.address, time.time())
+    typer.echo(f"{store.name} has its keys: {store.folder}")
+    typer.echo("next: skypact partner invite CONFIG --out FILE, and give the file to your partner")
+
+
+def partner_invite(settings: CentreSettings, out: Path) -> None:
+    """Write the file that a partner needs from us, and say its fingerprint.
+
+    Raises:
+        BadInputError: there are no keys yet, or the file can't be written.
+    """
+    store = TrustStore(trust_folder(settings))
+    content = store.partner_file(time.time())
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise BadInputError(error.strerror or "can't be written", str(out)) from None
+    typer.echo(f"{out}: give it to your partner, and read this fingerprint to a person there by telephone:")
+    typer.echo(f"  {read_partner_file(content, time.time()).fingerprint}")
+
+
+def partner_join(settings: CentreSettings, file: Path, fingerprint: str | None) -> None:
+    """Trust a partner whose file's fingerprint a person of theirs has read out.
+
+    Raises:
+        BadInputError: the file can't be read.
+        TrustError: it is not to be trusted, or the fingerprint is another.
+    """
+    store = TrustStore(trust_folder(settings))
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise BadInputError(error.strerror or "can't be read", str(file)) from None
+    now = time.time()
+    named = read_partner_file(content, now)
+    if fingerprint is None and named.name not in {partner.name for partner in store.partners()}:
+        typer.echo(f"Let a person of {named.name} read you the fingerprint of this file by telephone.")
+        fingerprint = typer.prompt("fingerprint as you heard it")
+    partner = store.accept(content, now, fingerprint or "")
+    typer.echo(f"{partner.name} at {partner.address} is a partner of {store.name} from now on")
+    policy = _exchange(settings).policies / f"{partner.name}.toml"
+    if not policy.exists():
+        typer.echo(f"nothing leaves for {partner.name} until {policy} says what (docs/release-policy.md)")
+    if is_running(settings.data):
+        typer.echo("restart the centre to open the link")
+
+
+def partner_status(settings: CentreSettings, as_json: bool) -> int:
+    """Say how the links to the partners stand; 1 when one is not up.
+
+    Raises:
+        BadInputError: the centre does not run.
+    """
+    states = msgspec.convert(ask_centre(settings.data, "partners"), list[PartnerState])
+    if as_json:
+        typer.echo(msgspec.json.encode(states))
+    else:
+        Console().print(_states_table(states))
+    return 0 if all(state.link == "up" for state in states) else 1
+
+
+def partner_view(settings: CentreSettings, partner: str, as_json: bool) -> None:
+    """Say what a partner sees of our picture now.
+
+    Raises:
+        BadInputError: the centre does not run, or has no such partner.
+    """
+    view: dict[str, Any] = ask_centre(settings.data, "view", partner=partner)
+    if as_json:
+        typer.echo(msgspec.json.encode(view))
+        return
+    typer.echo(
+        f"{partner} gets {len(view['tracks'])} of {view['of']} tracks, on the rung {view['rung']}; "
+        f"sensors: {', '.join(view['sensors']) or 'none'}"
+    )
+    table = Table("track", "latitude", "longitude", "FL", "squawk", "address", "callsign", "identity")
+    for track in view["tracks"]:
+        table.add_row(*("" if value is None else str(value) for value in track.values()))
+    Console().print(table)
+
+
+def partner_suspend(settings: CentreSettings, partner: str, reason: str, keeps_alerts: bool) -> None:
+    """Stop what we give a partner.
+
+    Raises:
+        BadInputError: the centre does not run, has no such partner, or there is no reason.
+    """
+    rung = "alerts" if keeps_alerts else "alone"
+    ask_centre(settings.data, "suspend", partner=partner, rung=rung, by=_who(), reason=reason)
+    typer.echo(f"{partner} is suspended: it gets {'alerts only' if keeps_alerts else 'nothing'}")
+
+
+def partner_resume(settings: CentreSettings, partner: str, reason: str) -> None:
+    """End a suspension.
+
+    Raises:
+        BadInputError: the centre does not run, has no such partner, or it is not suspended.
+    """
+    ask_centre(settings.data, "resume", partner=partner, by=_who(), reason=reason)
+    typer.echo(f"{partner} gets again what its release policy allows")
+
+
+def partner_renew(settings: CentreSettings, out: Path) -> None:
+    """Make our next certificate, and write the file that all partners need before it holds.
+
+    Raises:
+        BadInputError: there are no keys yet, or the file can't be written.
+    """
+    content = TrustStore(trust_folder(settings)).renew(time.time(), _exchange(settings).address)
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise BadInputError(error.strerror or "can't be written", str(out)) from None
+    typer.echo(f"{out}: give it to all partners; they accept it with skypact partner join")
+
+
+def partner_revoke(settings: CentreSettings, partner: str, reason: str) -> None:
+    """Trust a partner no longer.
+
+    Raises:
+        BadInputError: no such partner.
+    """
+    TrustStore(trust_folder(settings)).revoke(partner, reason, time.time())
+    typer.echo(f"{partner} is a partner no longer")
+    if is_running(settings.data):
+        typer.echo("restart the centre to close the link")
+
+
+def _exchange(settings: CentreSettings) -> ExchangeSettings:
+    if settings.exchange is None:
+        raise BadInputError("no [exchange]", "configuration", "add it (docs/configuration.md)")
+    return settings.exchange
+
+
+def _who() -> str:
+    """The person at this terminal, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return NOBODY
+
+
+def _states_table(states: list[PartnerState]) -> Table:
+    table = Table("partner", "link", "since (UTC)", "we give", "they give", "tracks", "age", "same number")
+    for state in states:
+        since = (
+            "" if state.since is None else datetime.fromtimestamp(state.since, UTC).strftime("%d %H:%M:%S")
+        )
+        why = f" ({state.we_give_why})" if state.we_give_why else ""
+        shares = state.commonality
+        table.add_row(
+            state.name,
+            state.link,
+            since,
+            state.we_give + why,
+            state.they_give,
+            str(state.tracks),
+            "" if state.report_age is None else f"{state.report_age:.1f} s",
+            "" if shares is None else f"{shares.number:.0%} of {shares.held}",
+        )
+    return table
