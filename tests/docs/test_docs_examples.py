@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from skypact.benchmarks.suite import NAMES as BENCHMARKS
 from skypact.cli import app
 from skypact.config import Config, parse_config
+from skypact.exchange.policy import parse_policy
 from skypact.sensors.model import SensorKind, read_sensor_table
 from skypact.simulation.live import LiveSender
 from skypact.simulation.scenario import Radar, Scenario, Traffic, parse_scenario, preset_names, read_scenario
@@ -133,6 +134,8 @@ def test_every_toml_of_a_page_is_read_by_what_reads_it(page, tmp_path):
         tables = tomllib.loads(content)
         if "traffic" in tables:
             parse_scenario(content.encode(), page.name)
+        elif page.name == "release-policy.md":
+            parse_policy(content.encode(), page)
         elif "input" in tables:
             parse_config(content.encode(), tmp_path / "centre.toml")
         else:

@@ -206,13 +206,13 @@ def run_demo(
         sender = LiveSender(simulation, addresses, next_stretch=world.play)
 
         def show(centres: list[DemoCentre]) -> None:
-            what = f"{len(simulation.sensors)} radars, {len(simulation.targets)} targets"
-            live = ", ".join(f"{centre.name} at {centre.address}" for centre in centres)
-            print(f"Skypact demo: {what}, live: {live}", flush=True)
+            print(f"Skypact demo: {len(simulation.sensors)} radars, {len(simulation.targets)} targets")
+            for centre in centres:
+                print(f"{centre.name} is live at {centre.address}")
             if len(centres) > 1:
                 which = "" if pages[0] == 8000 else f" --port {pages[0]}"
                 print(f"cut the link with: skypact demo cut{which}; heal it with: skypact demo heal{which}")
-                sys.stdout.flush()
+            sys.stdout.flush()
             # Without a screen Python would open a text browser in this terminal.
             has_screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
             if not is_headless and (has_screen or sys.platform == "darwin"):
