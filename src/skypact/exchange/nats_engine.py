@@ -57,7 +57,10 @@ RECONNECT_PAUSE = 0.1  # s
 REQUEST_WAIT = 5.0  # s for an answer of our own server
 BEACON_PERIOD = 1.0  # s
 MIRROR_LOOK = 0.25  # s between two looks at a mirror
-MIRROR_SILENT = 4.0  # s a mirror may be silent while the link carries; its feed beats each second
+FEED_SILENT = 4.0  # s; a feed that is silent for longer has ended, since it beats each second
+# s that a mirror may take to go on when the link carries again, which takes it 0.2 s as a rule; the
+# journal's mirror, made anew, begins at the first record, so it is given more.
+PATIENCE = {VALUES: 5.0, JOURNAL: 20.0}
 VALUES_BYTES = 256 << 20  # of one partner's last values
 JOURNAL_BYTES = 4 << 30  # of one partner's journal; full is an error, not a loss
 FEED_PENDING = 16_384  # unacknowledged messages on their way to a mirror
@@ -257,7 +260,8 @@ class NatsOutlet(_Session):
         self._owner = server.centre
         self._lock = threading.Lock()  # of the next five
         self._values: dict[str, bytes] = {}  # last values as they should stand
-        self._changed: set[str] = set()  # subjects whose value the server doesn't have yet
+        # Subjects whose value the server doesn't have yet, the one that waits for longest first.
+        self._changed: dict[str, None] = {}
         self._is_cleared = False
         self._records: deque[tuple[int, bytes]] = deque()  # handed over, not yet stored
         self._next = 0  # the sequence that must be appended next; 0 until it is known
@@ -282,7 +286,7 @@ class NatsOutlet(_Session):
         with self._lock:
             assert subject in self._values or len(self._values) < SUBJECTS_MAX
             self._values[subject] = payload
-            self._changed.add(subject)
+            self._changed.setdefault(subject)
         self._wake()
 
     def clear(self) -> None:
@@ -348,7 +352,7 @@ class NatsOutlet(_Session):
 
         await client.subscribe(f"{back}.>", cb=came_back)
         with self._lock:
-            self._changed = set(self._values)
+            self._changed = dict.fromkeys(self._values)
             self._is_cleared = False
         self._resume_after(stored.state.last_seq)
         self._work.set()
@@ -538,16 +542,16 @@ class NatsInlet(_Session):
         after tens of seconds (nats-server issue 6454).
         """
         reading: asyncio.Future[None] | None = None
-        made_at = -math.inf
+        well_at = self._loop.time()  # when the mirror had last no reason to stand still
         try:
             while True:
                 info = await _find_stream(js, mirror)
-                if info is not None and reading is None:
-                    reading = asyncio.ensure_future(self._read_mirror(client, js, stream, mirror))
                 now = self._loop.time()
-                if now - self._beacon_at < 2.5 * BEACON_PERIOD and self._must_renew(
-                    stream, info, now - made_at
-                ):
+                carries = now - self._beacon_at < 2.5 * BEACON_PERIOD
+                if not carries or (info is not None and not _is_silent(info)):
+                    well_at = now
+                stands_still = now - well_at > PATIENCE[stream]
+                if carries and (info is None or stands_still or self._is_outdated(stream, info)):
                     if reading is not None:
                         reading.cancel()
                         reading = None
@@ -555,23 +559,20 @@ class NatsInlet(_Session):
                         self.counts.mirrors_renewed += 1
                         await js.delete_stream(mirror)
                     await self._make_mirror(js, stream, mirror)
-                    made_at = now
-                    continue
-                if reading is not None and reading.done():
-                    reading.result()
-                await asyncio.sleep(MIRROR_LOOK)
+                    well_at = now
+                elif info is not None and reading is None:
+                    reading = asyncio.ensure_future(self._read_mirror(client, js, stream, mirror))
+                elif reading is not None and reading.done():
+                    reading.result()  # raises what ended it, so that all is set up anew
+                else:
+                    await asyncio.sleep(MIRROR_LOOK)
         finally:
             if reading is not None:
                 reading.cancel()
 
-    def _must_renew(self, stream: str, info: api.StreamInfo | None, age: float) -> bool:
-        if info is None:
-            return True
-        if stream == VALUES and (info.config.metadata or {}).get("token") != self._token:
-            return True
-        silent = info.mirror.active if info.mirror is not None else None
-        is_silent = silent is None or silent < 0 or silent > MIRROR_SILENT * 1e9
-        return is_silent and age > MIRROR_SILENT
+    def _is_outdated(self, stream: str, info: api.StreamInfo) -> bool:
+        """Whether the mirror is of last values that began anew since."""
+        return stream == VALUES and (info.config.metadata or {}).get("token") != self._token
 
     async def _make_mirror(self, js: JetStreamContext, stream: str, mirror: str) -> None:
         is_journal = stream == JOURNAL
@@ -624,7 +625,7 @@ class NatsInlet(_Session):
         expected = 1
         while True:
             try:
-                message = await asyncio.wait_for(delivered.get(), MIRROR_SILENT)
+                message = await asyncio.wait_for(delivered.get(), FEED_SILENT)
             except TimeoutError:
                 return
             if message.headers and message.headers.get(api.Header.STATUS.value) == "100":
@@ -664,6 +665,12 @@ class NatsInlet(_Session):
         with self._lock:
             self._records.append(StoredRecord(sequence, payload))
             self._read = sequence
+
+
+def _is_silent(mirror: api.StreamInfo) -> bool:
+    """Whether the mirror hears nothing of its source."""
+    since = mirror.mirror.active if mirror.mirror is not None else None  # ns; negative for never
+    return since is None or since < 0 or since > FEED_SILENT * 1e9
 
 
 async def _find_stream(js: JetStreamContext, name: str) -> api.StreamInfo | None:

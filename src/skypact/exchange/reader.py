@@ -91,6 +91,7 @@ class Reader:
         self._epoch = 0
         self._live = 0  # sequence of the last message of each channel, in this epoch
         self._values = 0
+        self._newest: dict[str, int] = {}  # sequence of the last value of each subject
         self._journal = journal
         self._journal_head = journal
         self._hello: Hello | None = None
@@ -200,7 +201,8 @@ class Reader:
             self._live = content.sequence
             self._heard = message.received
         else:
-            self._values = content.sequence
+            self._values = max(self._values, content.sequence)
+            self._newest[message.subject] = content.sequence
         self._owes_ack = True
         return content
 
@@ -216,7 +218,9 @@ class Reader:
             return "epoch that is over"
         if isinstance(content, Tracks) and self._is_too_much(content):
             return "more tracks or names than can be read"
-        newest = self._live if isinstance(content, Plots | Beat) else self._values
+        # The engine keeps the order of each subject alone.
+        is_live = isinstance(content, Plots | Beat)
+        newest = self._live if is_live else self._newest.get(_subject(content), 0)
         if content.epoch == self._epoch and content.sequence <= newest:
             return "sequence that is over"
         return None
@@ -238,6 +242,7 @@ class Reader:
         """A partner that began anew numbers anew, and has told us nothing yet."""
         self._epoch = epoch
         self._live = self._values = self._wiped_at = 0
+        self._newest = {}
         self._beat = None
         self._offsets.clear()
         self._wipe()
