@@ -64,4 +64,4 @@ def measure_commonality(
 
 
 def _share(agrees: NDArray[np.bool_], held: int) -> float:
-    return np.count_nonzero(agrees) / held if held else 1.0
+    return float(np.count_nonzero(agrees) / held) if held else 1.0

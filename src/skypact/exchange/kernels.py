@@ -626,7 +626,8 @@ def fuse_states(
 
     Where what both know in common is empty but for the target's own manoeuvres, each counts by its
     information, and the covariance allows for errors that are correlated. Where it is in doubt,
-    covariance intersection with weights by determinants: never too sure, whatever is in common.
+    covariance intersection with weights by determinants: never too sure, whatever is in common. Where the
+    two differ by more than their covariances admit, the fused one grows by the ratio (Birge's).
 
     Args:
         apart: (K, 4) the second estimate minus the first: east, north, and their velocities, m and m/s.
@@ -640,7 +641,8 @@ def fuse_states(
 
     Sources: S. J. Julier, J. K. Uhlmann, A non-divergent estimation algorithm in the presence of
     unknown correlations, 1997; D. Fränken, A. Hüpper, Improved fast covariance intersection for
-    distributed data fusion, 2005; Y. Bar-Shalom, On the track-to-track correlation problem, 1981.
+    distributed data fusion, 2005; Y. Bar-Shalom, On the track-to-track correlation problem, 1981;
+    R. T. Birge, The calculation of errors by the method of least squares, 1932.
     """
     count = len(apart)
     step = np.zeros((count, 4))
@@ -649,6 +651,7 @@ def fuse_states(
     information, other_information = np.empty((4, 4)), np.empty((4, 4))
     total = np.empty((4, 4))
     keep, gain = np.empty((4, 4)), np.empty((4, 4))
+    apart_sum, white = np.empty((4, 4)), np.empty(4)
     left, right = np.empty((4, 4)), np.empty((4, 4))
     for n in range(count):
         for a in range(4):
@@ -686,10 +689,23 @@ def fuse_states(
         for a in range(4):
             for b in range(4):
                 step[n, a] += gain[a, b] * apart[n, b]
+        # Two estimates that differ by more than they admit: neither is as good as it says.
+        distance = 0.0
+        for a in range(4):
+            for b in range(4):
+                apart_sum[a, b] = covariance[n, a, b] + other_covariance[n, a, b]
+        _factor(apart_sum, room)
+        for a in range(4):
+            value = apart[n, a]
+            for k in range(a):
+                value -= room[a, k] * white[k]
+            white[a] = value / room[a, a]
+            distance += white[a] * white[a]
+        scale = max(1.0, 0.25 * distance)
         if is_in_doubt[n]:
             for a in range(4):
                 for b in range(4):
-                    fused[n, a, b] = total[a, b]
+                    fused[n, a, b] = scale * total[a, b]
             continue
         # The covariance of keep * first + gain * second, with the errors' correlation.
         for a in range(4):
@@ -705,5 +721,5 @@ def fuse_states(
                 for k in range(4):
                     value += left[a, k] * left[b, k] + right[a, k] * right[b, k]
                     value += correlation * (left[a, k] * right[b, k] + right[a, k] * left[b, k])
-                fused[n, a, b] = value
+                fused[n, a, b] = scale * value
     return step, fused

@@ -256,7 +256,10 @@ class NumberBook:
         offers: _Offers,
         now: float,
     ) -> int:
-        """Own tracks keep their number until the better one has settled; `key` and `numbered` in place."""
+        """Own tracks keep their number until the better one has settled; `key` and `numbered` in place.
+
+        Returns how many changed theirs; a track that is new has none to change.
+        """
         count = len(books.uid)
         wanted = key[:count]
         moved = wanted != books.wanted
@@ -266,10 +269,11 @@ class NumberBook:
         still = np.zeros(count, np.bool_)
         rows = offers.group[inside]
         still[rows[offers.key[inside] == books.key[rows]]] = True
-        stays = still & (wanted != books.key) & (now - books.wanted_since < self.settings.settle)
+        is_old = books.born < now
+        stays = still & is_old & (wanted != books.key) & (now - books.wanted_since < self.settings.settle)
         key[:count][stays] = books.key[stays]
         numbered[:count][stays] = books.numbered[stays]
-        return int(np.count_nonzero(key[:count] != books.key))
+        return int(np.count_nonzero(is_old & (key[:count] != books.key)))
 
     def _resolve_doubles(
         self, books: _Books, key: NDArray[np.uint64], numbered: Floats1, own_count: int
@@ -330,15 +334,15 @@ def _new_books(uid: NDArray[np.uint64], now: float) -> _Books:
     return _Books(
         uid=uid,
         native=np.zeros(count, np.int32),
-        born=np.full(count, now),
+        born=np.full(count, float(now)),
         key=np.zeros(count, np.uint64),
-        numbered=np.full(count, now),
+        numbered=np.full(count, float(now)),
         wanted=np.zeros(count, np.uint64),
-        wanted_since=np.full(count, now),
-        confirmed=np.full(count, now),
+        wanted_since=np.full(count, float(now)),
+        confirmed=np.full(count, float(now)),
         claims=np.zeros(count, np.bool_),
-        better_since=np.full(count, now),
-        seen=np.full(count, now),
+        better_since=np.full(count, float(now)),
+        seen=np.full(count, float(now)),
     )
 
 
