@@ -11,6 +11,8 @@ from skypact.exchange.correlation import GATE, Correlation, sighted_tracks
 from skypact.exchange.kernels import compare_pairs
 from skypact.exchange.numbers import JointNumbers
 
+_GATE = GATE._replace(address_distance=GATE.distance)  # one address does not make two places one
+
 
 @dataclass(frozen=True, slots=True)
 class Commonality:
@@ -50,7 +52,7 @@ def measure_commonality(
         our_names = np.array(numbers.centre_names)[numbers.number_centre[ours]]
         same_number = (our_names == their_names) & (numbers.number[ours] == theirs.number[rows])
         pairs = np.stack([ours, rows.astype(np.int64)], axis=1)
-        distance = compare_pairs(our_side, sighted_tracks(partial(getattr, theirs)), pairs, GATE)[:, 0]
+        distance = compare_pairs(our_side, sighted_tracks(partial(getattr, theirs)), pairs, _GATE)[:, 0]
         held = len(ours) + int(correlation.waiting[c])
         meters[partner] = Commonality(
             held=held,
