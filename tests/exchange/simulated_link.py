@@ -1,7 +1,6 @@
 """Two centres on a simulated network: what Alpha gives Bravo, step by step."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from skypact.exchange.model import Rung, TrackReport
 from skypact.exchange.policy import ReleasePolicy, parse_policy
 from skypact.exchange.reader import Reader, Received
 from skypact.plots.model import PlotBatch, make_plots
-from skypact.sensors.model import Sensor, SensorHealth, SensorState, SensorTable, make_sensor_table
+from skypact.sensors.model import Sensor, SensorHealth, SensorState, make_sensor_table
 
 START = 1_750_000_000.0
 STEP = 0.02  # s, as a centre's
@@ -97,7 +96,7 @@ class WatchedOutlet:
     def __init__(self, inner: Outlet, clock: SimulatedClock) -> None:
         self.inner = inner
         self.clock = clock
-        self.handed: list[tuple[float, str, bytes]] = []
+        self.handed: list[tuple[float, str, bytes]] = []  # time, subject, payload
 
     def publish(self, subject: str, payload: bytes) -> None:
         self.handed.append((self.clock.time, subject, payload))
@@ -132,7 +131,7 @@ class SimulatedLink:
         policy: ReleasePolicy | None = None,
         seed: int = 0,
         skew: float = 0.0,
-        keep_messages: bool = False,
+        pace: float = STEP,
     ) -> None:
         self.clock = SimulatedClock(START)
         self.network = MemoryNetwork(self.clock, seed)
@@ -140,34 +139,31 @@ class SimulatedLink:
         self.tracks = tracks
         self.plots_per_second = plots_per_second
         self.policy = policy or make_policy()
-        self.sensors: SensorTable = SENSORS
-        self.keep_messages = keep_messages
+        self.pace = pace
+        self.steps = 0
+        self.journal: list[bytes] = []  # Alpha's
+        self.written: dict[int, float] = {}  # records: when
+        self.arrived: dict[int, float] = {}
+        self.plots: list[PlotBatch] = []  # what reached Bravo, from here on
+        self.report: TrackReport | None = None
+        self.records: list[StoredRecord] = []
+        self.seen: list[Received] = []
         self.wake_alpha()
         self.wake_bravo()
-        self.steps = 0
-        self.written = 0  # records of Alpha's journal
-        self.due: list[tuple[int, bytes]] = []
-        self.plots_given = 0
-        self.plots: list[PlotBatch] = []
-        self.report: TrackReport | None = None
-        self.reports = 0
-        self.records: list[StoredRecord] = []
-        self.arrived: dict[int, float] = {}  # records: when
-        self.received: Received | None = None
 
     def wake_alpha(self) -> None:
         """Start Alpha, or start it again with a new epoch."""
         self.alpha = self.network.engine("ALPHA")
-        outlet = self.alpha.outlet("BRAVO")
-        self.outlet = WatchedOutlet(outlet, self.clock)
-        given = self.outlet if self.keep_messages else outlet
-        self.gateway = Gateway("ALPHA", "BRAVO", given, self.policy, int(self.clock.time * 1e9))
+        self.outlet = WatchedOutlet(self.alpha.outlet("BRAVO"), self.clock)
+        self.gateway = Gateway("ALPHA", "BRAVO", self.outlet, self.policy, int(self.clock.time * 1e9))
+        self.given = self.outlet.stored  # records that the gateway was given
 
     def wake_bravo(self) -> None:
         """Start Bravo, or start it again with the records that it holds."""
         self.bravo = self.network.engine("BRAVO", self.skew)
-        held = len(getattr(self, "records", []))
+        held = len(self.records)
         self.reader = Reader("ALPHA", self.bravo.inlet("ALPHA", held), held)
+        self.report = None
 
     @property
     def now(self) -> float:
@@ -175,19 +171,17 @@ class SimulatedLink:
 
     def write(self, size: int = 400) -> int:
         """Write a record into Alpha's journal."""
-        self.written += 1
-        self.due.append((self.written, (b"record %d " % self.written).ljust(size, b".")))
-        return self.written
+        self.journal.append((b"record %d " % (len(self.journal) + 1)).ljust(size, b"."))
+        self.written[len(self.journal)] = self.clock.time
+        return len(self.journal)
 
     def step(self) -> None:
         now = self.clock.time
-        report = make_report(self.tracks, now) if self.steps % 50 == 0 else None
-        share = self.plots_per_second * STEP
+        share = self.plots_per_second * self.pace
         count = int((self.steps + 1) * share) - int(self.steps * share)
-        self.plots_given += count
         plots = make_plots(
             count,
-            sensor=np.arange(count) % len(SENSORS),
+            sensor=np.arange(self.steps, self.steps + count) % len(SENSORS),
             time=now - 0.1,
             received=now,
             range=50_000.0,
@@ -195,21 +189,25 @@ class SimulatedLink:
             sigma_range=50.0,
             sigma_azimuth=0.001,
         )
-        self.gateway.step(now, report, plots, self.sensors, make_health(now), self.due)
-        self.due = []
-        self.received = received = self.reader.step(now + self.skew, self.gateway.status.round_trip)
+        report = make_report(self.tracks, now) if self.steps % round(1.0 / self.pace) == 0 else None
+        records = list(enumerate(self.journal[self.given :], start=self.given + 1))
+        self.given = len(self.journal)
+        self.gateway.step(now, report, plots, SENSORS, make_health(now), records)
+        received = self.reader.step(now + self.skew, self.gateway.status.round_trip)
         if len(received.plots):
             self.plots.append(received.plots)
         if received.report is not None:
-            self.report, self.reports = received.report, self.reports + 1
+            self.report = received.report
+        if received.sensors is not None or received.health is not None:
+            self.seen.append(received)
         for record in received.records:
             self.arrived[record.sequence] = now
         self.records += received.records
         self.steps += 1
-        self.clock.time = START + self.steps * STEP
+        self.clock.time = START + self.steps * self.pace
 
     def run(self, seconds: float) -> None:
-        for _ in range(round(seconds / STEP)):
+        for _ in range(round(seconds / self.pace)):
             self.step()
 
     def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> float:
@@ -236,11 +234,14 @@ class SimulatedLink:
             path = self.network.path(*ends)
             path.bytes_per_second, path.latency = bytes_per_second, latency
 
+    def delay(self, record: int) -> float:
+        """How long a record took from Alpha's journal to Bravo, s."""
+        return self.arrived[record] - self.written[record]
+
+    def plot_count(self) -> int:
+        """Plots that reached Bravo."""
+        return sum(len(plots) for plots in self.plots)
+
     def uids(self) -> set[int]:
         """Alpha's tracks in Bravo's picture."""
         return set() if self.report is None else set(self.report.uid[:, 1].tolist())
-
-
-def moved(report: TrackReport, metres: float) -> TrackReport:
-    """The report with its tracks that much further north."""
-    return replace(report, latitude=report.latitude + metres / 6_371_000.0)
