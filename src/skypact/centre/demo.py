@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from skypact.centre.control import ControlServer, is_running
-from skypact.centre.exchange import PARTNERS_FOLDER
+from skypact.centre.settings import PARTNERS_FOLDER
 from skypact.core.errors import BadInputError
 from skypact.core.units import DEGREE
 from skypact.exchange.trust import TrustStore, read_partner_file

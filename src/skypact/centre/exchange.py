@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from skypact.centre.federation import Federation
 from skypact.centre.settings import CentreSettings
@@ -20,14 +19,8 @@ from skypact.journal.model import PartnerJoined, Resumed, Suspended, event_of
 
 log = logging.getLogger(__name__)
 
-PARTNERS_FOLDER = "partners"  # keys and partner files, in the centre's data folder
 ENGINE_FOLDER = "exchange"  # of the engine, there too
 RECORDS_A_READ = 10_000
-
-
-def trust_folder(settings: CentreSettings) -> Path:
-    """Where a centre keeps its keys and whom it trusts."""
-    return settings.data / PARTNERS_FOLDER
 
 
 @dataclass
@@ -56,7 +49,7 @@ def open_exchange(settings: CentreSettings, clock: Clock) -> Exchange:
     for name in settings.sensors.names:
         if "/" in name:
             raise BadInputError(f"a slash in the name {name!r}", "sensor", "partners' sensors have one")
-    store = TrustStore(trust_folder(settings))
+    store = TrustStore(settings.partners)
     if store.name != settings.name:
         raise BadInputError(f"these keys are of {store.name}", str(store.folder), "make new ones")
     for expiry in store.expiries(now):

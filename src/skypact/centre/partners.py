@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from skypact.centre.control import ask_centre, is_running
-from skypact.centre.exchange import trust_folder
 from skypact.centre.settings import CentreSettings, ExchangeSettings
 from skypact.core.errors import BadInputError
 from skypact.exchange.model import PartnerState
@@ -28,7 +27,7 @@ def partner_init(settings: CentreSettings) -> None:
         BadInputError: it has keys already, or no [exchange] in its configuration.
     """
     exchange = _exchange(settings)
-    store = TrustStore.create(trust_folder(settings), settings.name, exchange.address, time.time())
+    store = TrustStore.create(settings.partners, settings.name, exchange.address, time.time())
     typer.echo(f"{store.name} has its keys: {store.folder}")
     typer.echo("next: skypact partner invite CONFIG --out FILE, and give the file to your partner")
 
@@ -39,7 +38,7 @@ def partner_invite(settings: CentreSettings, out: Path) -> None:
     Raises:
         BadInputError: there are no keys yet, or the file can't be written.
     """
-    store = TrustStore(trust_folder(settings))
+    store = TrustStore(settings.partners)
     content = store.partner_file(time.time())
     try:
         out.write_bytes(content)
@@ -56,7 +55,7 @@ def partner_join(settings: CentreSettings, file: Path, fingerprint: str | None) 
         BadInputError: the file can't be read.
         TrustError: it is not to be trusted, or the fingerprint is another.
     """
-    store = TrustStore(trust_folder(settings))
+    store = TrustStore(settings.partners)
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -136,7 +135,7 @@ def partner_renew(settings: CentreSettings, out: Path) -> None:
     Raises:
         BadInputError: there are no keys yet, or the file can't be written.
     """
-    content = TrustStore(trust_folder(settings)).renew(time.time(), _exchange(settings).address)
+    content = TrustStore(settings.partners).renew(time.time(), _exchange(settings).address)
     try:
         out.write_bytes(content)
     except OSError as error:
@@ -150,7 +149,7 @@ def partner_revoke(settings: CentreSettings, partner: str, reason: str) -> None:
     Raises:
         BadInputError: no such partner.
     """
-    TrustStore(trust_folder(settings)).revoke(partner, reason, time.time())
+    TrustStore(settings.partners).revoke(partner, reason, time.time())
     typer.echo(f"{partner} is a partner no longer")
     if is_running(settings.data):
         typer.echo("restart the centre to close the link")

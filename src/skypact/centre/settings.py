@@ -8,6 +8,8 @@ from skypact.sensors.model import SensorTable
 from skypact.sensors.receive import UdpSource
 from skypact.tracks.settings import TrackerSettings
 
+PARTNERS_FOLDER = "partners"  # in a centre's data folder
+
 
 @dataclass(frozen=True, slots=True)
 class OutputUser:
@@ -68,3 +70,8 @@ class CentreSettings:
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     exchange: ExchangeSettings | None = None  # None: the centre has no partners
     demo: Path | None = None  # folder of the demo that this centre is part of
+
+    @property
+    def partners(self) -> Path:
+        """The folder of its keys and of those whom it trusts."""
+        return self.data / PARTNERS_FOLDER
