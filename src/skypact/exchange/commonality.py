@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skypact.exchange.correlation import GATE, Correlation, sighted_tracks
-from skypact.exchange.kernels import compare_pairs
+from skypact.exchange.correlation import GATE, Correlation
 from skypact.exchange.numbers import JointNumbers
-
-_GATE = GATE._replace(address_distance=GATE.distance)  # one address does not make two places one
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,6 @@ def measure_commonality(
     meters = {}
     members = correlation.members[: len(correlation.reports[0])]
     own = correlation.reports[0]
-    our_side = sighted_tracks(partial(getattr, own))
     for c, partner in enumerate(correlation.centres[1:], start=1):
         ours = np.flatnonzero((members[:, c] >= 0) & visible.get(partner, True))
         rows = members[ours, c]
@@ -51,13 +46,11 @@ def measure_commonality(
         their_names = np.array(theirs.centre_names)[theirs.number_centre[rows]]
         our_names = np.array(numbers.centre_names)[numbers.number_centre[ours]]
         same_number = (our_names == their_names) & (numbers.number[ours] == theirs.number[rows])
-        pairs = np.stack([ours, rows.astype(np.int64)], axis=1)
-        distance = compare_pairs(our_side, sighted_tracks(partial(getattr, theirs)), pairs, _GATE)[:, 0]
         held = len(ours) + int(correlation.waiting[c])
         meters[partner] = Commonality(
             held=held,
             number=_share(same_number, held),
-            state=_share(np.isfinite(distance), held),
+            state=_share(correlation.distances[ours, c] <= GATE.distance, held),
             identity=_share(own.identity[ours] == theirs.identity[rows], held),
             age=float(correlation.ages[c]),
             skew=float(correlation.skews[c]),

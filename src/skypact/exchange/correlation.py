@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from skypact.core.arrays import Floats1, as_kernel_array
+from skypact.core.arrays import Floats1, Floats2, as_kernel_array
 from skypact.exchange.extrapolation import extrapolate_report
 from skypact.exchange.kernels import (
     Gate,
@@ -92,6 +92,8 @@ class Correlation:
     lineage: tuple[NDArray[np.uint64], ...]  # of each centre (N, W): sensors that may be in a track's state
     waiting: NDArray[np.int64]  # (C,) likely pairs of the own centre and a partner that are not bound yet
 
+    distances: Floats2  # (N, C) squared Mahalanobis distance of own tracks from those bound to them; else NaN
+
     def rows_of(self, partner: str) -> NDArray[np.int32]:
         """The partner's row for each own track; -1 for none."""
         return self.members[: len(self.reports[0]), self.centres.index(partner)]
@@ -106,6 +108,7 @@ class _Pairs:
     misses: NDArray[np.uint8]  # (K,) the same of looks that spoke against it
     updated: NDArray[np.float64]  # (K, 2) of both tracks at the last look
     seen: Floats1  # (K,) when both were there last
+    distance: Floats1  # (K,) squared, as compared last; infinite out of all gates
     is_bound: NDArray[np.bool_]  # (K,)
 
     def __len__(self) -> int:
@@ -128,6 +131,7 @@ def _new_pairs(key: NDArray[np.uint64], now: float) -> _Pairs:
         np.zeros(count, np.uint8),
         np.full((count, 2), -np.inf),
         np.full(count, now),
+        np.full(count, np.inf),
         np.zeros(count, np.bool_),
     )
 
@@ -182,16 +186,18 @@ class Correlator:
         sides = [_make_side(own, 0.0, now)]
         sides += [_make_side(report, self._applied_skew(name), now) for name, report in fresh.items()]
         waiting = np.zeros(len(sides), np.int64)
+        distances = np.full((len(own), len(sides)), np.nan)
         edges = []
         for c, name in enumerate(names, start=1):
-            bound, likely = self._correlate((own.centre, name), sides[0], sides[c], now)
+            bound, apart, likely = self._correlate((own.centre, name), sides[0], sides[c], now)
+            distances[bound[:, 0], c] = apart
             waiting[c] = len(likely)
             sides[c].is_taken[bound[:, 1]] = True
             sides[c].is_taken[likely[:, 1]] = True
             edges.append(_edges(0, c, bound))
             self._learn_skew(name, sides[0], sides[c], bound)
         for (c, one), (d, other) in combinations(enumerate(names, start=1), 2):
-            bound, _ = self._correlate((one, other), sides[c], sides[d], now)
+            bound, _, _ = self._correlate((one, other), sides[c], sides[d], now)
             edges.append(_edges(c, d, bound))
         counts = np.array([len(side.uid) for side in sides], np.int64)
         centres = (own.centre, *names)
@@ -208,12 +214,13 @@ class Correlator:
             sensors=sensors,
             lineage=lineage,
             waiting=waiting,
+            distances=distances,
         )
 
     def _correlate(
         self, names: tuple[str, str], one: _Side, other: _Side, now: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Looks once at all pairs of two centres: rows (., 2) of the bound ones, and of likely ones."""
+    ) -> tuple[NDArray[np.int64], Floats1, NDArray[np.int64]]:
+        """Looks once at the pairs of two centres: rows and distances of bound ones, rows of likely ones."""
         settings = self.settings
         known_skew = all(name in self._skews or name == names[0] for name in names)
         gate = settings.gate._replace(skew=settings.skew_known) if known_skew else settings.gate
@@ -245,7 +252,7 @@ class Correlator:
         open_other[bound[:, 1]] = False
         near, values = find_candidates(one.sighted, other.sighted, open_one, open_other, gate)
         is_allowed = ~np.isin(_codes(near, other), by_hand_codes[~said])
-        near, ratio = near[is_allowed], values[is_allowed, 1]
+        near, distance, ratio = near[is_allowed], values[is_allowed, 0].copy(), values[is_allowed, 1].copy()
         chosen, margin = assign_pairs(near, ratio, len(one.uid), len(other.uid), _AUCTION_STEP)
         confirms = chosen & (margin >= settings.margin)
 
@@ -256,6 +263,7 @@ class Correlator:
         pairs = pairs.joined(_new_pairs(key[is_new], now))
         rows = np.concatenate([rows, near[is_new]])
         is_there = (rows >= 0).all(axis=1)
+        pairs.distance[place] = distance
         waits = is_there & ~pairs.is_bound
         hit = np.zeros(len(pairs), np.bool_)
         hit[place] = confirms
@@ -273,7 +281,8 @@ class Correlator:
         hopeful = is_there & (_count(pairs.hits, settings.confirm_of) > 0)
         remembered = pairs.is_bound & (now - pairs.seen <= settings.pair_memory)
         self._pairs[names] = pairs.take(remembered | hopeful)
-        return rows[pairs.is_bound & is_there], near[chosen & ~pairs.is_bound[place]]
+        bound_now = pairs.is_bound & is_there
+        return rows[bound_now], pairs.distance[bound_now], near[chosen & ~pairs.is_bound[place]]
 
     def _keeps(
         self,
@@ -288,7 +297,8 @@ class Correlator:
         """Which of the bound pairs at the places `held` stay bound."""
         settings = self.settings
         wide = gate._replace(distance=settings.leave_distance)
-        fits = np.isfinite(compare_pairs(one.sighted, other.sighted, rows, wide)[:, 0])
+        pairs.distance[held] = compare_pairs(one.sighted, other.sighted, rows, wide)[:, 0]
+        fits = np.isfinite(pairs.distance[held])
         looked = _look(pairs, held, rows, one, other)
         pairs.misses[held[looked]] = (pairs.misses[held[looked]] << 1) | ~fits[looked]
         keeps = _count(pairs.misses[held], settings.mismatch_of) < settings.mismatch
@@ -334,7 +344,17 @@ class Correlator:
         moving = speed > _SKEW_SPEED
         if np.count_nonzero(moving) < _SKEW_PAIRS:
             return
-        apart = separations(own.sighted, side.sighted, bound)[moving, :2]
+        i, j = bound[moving].T
+        one, other = own.sighted, side.sighted
+        apart = separations(
+            one.latitude[i],
+            one.longitude[i],
+            one.height[i],
+            one.velocity[i],
+            other.latitude[j],
+            other.longitude[j],
+            other.velocity[j],
+        )[:, :2]
         late = -(apart * velocity[moving]).sum(axis=1) / speed[moving] ** 2
         middle = float(np.median(late))
         spread = 1.4826 * float(np.median(np.abs(late - middle)))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skypact.core.arrays import Floats1
-from skypact.exchange.correlation import Correlation, sighted_tracks
+from skypact.exchange.correlation import Correlation
 from skypact.exchange.kernels import fuse_states, radii_along, separations
 from skypact.exchange.model import REPORT_COLUMNS, TrackReport
 from skypact.exchange.numbers import JointNumbers
@@ -145,36 +145,38 @@ def _fuse_into(
     overlaps: NDArray[np.bool_],
 ) -> None:
     """Fuse the states of a report's rows into those of the columns' rows."""
-    ours = sighted_tracks(lambda name: columns[name][rows])
-    theirs = sighted_tracks(lambda name: getattr(report, name)[part])
-    apart = separations(ours, theirs, np.repeat(np.arange(len(rows))[:, np.newaxis], 2, axis=1))
+    latitude, longitude = columns["latitude"][rows], columns["longitude"][rows]
+    height, velocity = columns["height"][rows], columns["velocity"][rows]
+    their_velocity = report.velocity[part]
+    apart = separations(
+        latitude, longitude, height, velocity, report.latitude[part], report.longitude[part], their_velocity
+    )
     # A velocity that is withheld counts for nothing.
-    ours_known = np.isfinite(ours.velocity[:, 0])[:, np.newaxis]
-    theirs_known = np.isfinite(theirs.velocity[:, 0])[:, np.newaxis]
+    ours_known = np.isfinite(velocity[:, 0])[:, np.newaxis]
+    theirs_known = np.isfinite(their_velocity[:, 0])[:, np.newaxis]
     apart[np.isnan(apart)] = 0.0
     step, covariance = fuse_states(
         apart,
-        _without_velocity(ours.covariance, ~ours_known),
-        _without_velocity(theirs.covariance, ~theirs_known),
+        _without_velocity(columns["covariance"][rows], ~ours_known),
+        _without_velocity(report.covariance[part], ~theirs_known),
         overlaps,
         ERROR_CORRELATION,
     )
-    east, north = radii_along(ours.latitude, ours.height)
-    columns["latitude"][rows] = ours.latitude + step[:, 1] / north
-    longitude = ours.longitude + step[:, 0] / east
+    east, north = radii_along(latitude, height)
+    columns["latitude"][rows] = latitude + step[:, 1] / north
+    longitude = longitude + step[:, 0] / east
     columns["longitude"][rows] = (longitude + np.pi) % (2.0 * np.pi) - np.pi
-    start = np.where(ours_known, ours.velocity[:, :2], theirs.velocity[:, :2])
+    start = np.where(ours_known, velocity[:, :2], their_velocity[:, :2])
     columns["velocity"][rows, :2] = start + step[:, 2:]
     columns["covariance"][rows] = covariance
 
 
 def _without_velocity(covariance: NDArray[np.float64], is_unknown: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Covariances (K, 4, 4) that tell nothing of the velocity where that (K, 1) is unknown."""
+    """The covariances (K, 4, 4), changed in place to tell nothing of a velocity (K, 1) that is unknown."""
     rows = np.flatnonzero(is_unknown)
-    changed = covariance.copy()
-    changed[rows, :2, 2:] = changed[rows, 2:, :2] = 0.0
-    changed[rows, 2:, 2:] = np.eye(2) * _UNKNOWN_SPEED**2
-    return changed
+    covariance[rows, :2, 2:] = covariance[rows, 2:, :2] = 0.0
+    covariance[rows, 2:, 2:] = np.eye(2) * _UNKNOWN_SPEED**2
+    return covariance
 
 
 def _merge_facts(

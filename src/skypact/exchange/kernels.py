@@ -472,16 +472,28 @@ def find_candidates(
 
 
 @kernel
-def separations(one: Sighted, other: Sighted, pairs: Ints2) -> Floats2:
-    """(Q, 4) the second track minus the first of each pair: east, north, and their velocities, m and m/s."""
-    apart = np.empty((len(pairs), 4))
-    for q in range(len(pairs)):
-        i, j = pairs[q, 0], pairs[q, 1]
-        apart[q, 0], apart[q, 1] = offset_between(
-            one.latitude[i], one.longitude[i], one.height[i], other.latitude[j], other.longitude[j]
+def separations(
+    latitude: Floats1,
+    longitude: Floats1,
+    height: Floats1,
+    velocity: Floats2,
+    other_latitude: Floats1,
+    other_longitude: Floats1,
+    other_velocity: Floats2,
+) -> Floats2:
+    """(K, 4) the other states minus the first ones: east, north, and their velocities, m and m/s.
+
+    Args:
+        latitude, longitude, other_latitude, other_longitude: (K,) rad. height: (K,) m, NaN for unknown.
+        velocity, other_velocity: (K, 3) m/s.
+    """
+    apart = np.empty((len(latitude), 4))
+    for k in range(len(latitude)):
+        apart[k, 0], apart[k, 1] = offset_between(
+            latitude[k], longitude[k], height[k], other_latitude[k], other_longitude[k]
         )
         for a in range(2):
-            apart[q, 2 + a] = other.velocity[j, a] - one.velocity[i, a]
+            apart[k, 2 + a] = other_velocity[k, a] - velocity[k, a]
     return apart
 
 
