@@ -92,7 +92,9 @@ class ByteProxy:
             asyncio.ensure_future(self._pass_on(there, writer, "back")),
         ]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # The streams of asyncio report a cancelled handler as an error of their own.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()

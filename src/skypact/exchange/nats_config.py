@@ -133,6 +133,7 @@ jetstream {{
 leafnodes {{
   listen: {q(config.link_listen)}
   reconnect: "1s"
+  no_advertise: true  # partners dial the address in our partner file and no other
   compression: off
   tls {{
     cert_file: {q(str(config.certificate))}
@@ -164,6 +165,7 @@ def _remote(config: ServerConfig, partner: LinkPartner) -> str:
     {{
       urls: [{q("tls://" + partner.address)}]
       account: {q(inlet_account(partner.name))}
+      ignore_discovered_servers: true
       compression: off
       tls {{
         cert_file: {q(str(config.certificate))}
