@@ -31,6 +31,7 @@ from skypact.tracks.measurement import (
 from skypact.tracks.model import OutcomeReason
 from skypact.tracks.motion import Motion
 from skypact.tracks.state import Book, Looks, OpenPlots, Params, Tracks, Work
+from skypact.tracks.twins import end_twins
 from skypact.tracks.updating import confirm_sure_tracks, settle_plot, share_plots, update_track
 
 _LOOK_SPAN = 0.3  # of a period: plots of one sensor within it are of one look
@@ -132,6 +133,7 @@ def process_batch(
         pairs, touched = gather_pairs(
             plots, work.kept, first, last, sensors, frame, motion, params, tracks, looks, book, work
         )
+        end_twins(pairs, sensors, tracks, opened, looks, book, work)
         share_plots(work.kept, pairs, work)
         for place in range(touched):
             update_track(plots, work.kept, place, s, sensors, frame, params, tracks, looks, book, work)
