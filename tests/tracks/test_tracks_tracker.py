@@ -302,6 +302,38 @@ def test_a_plot_that_comes_twice_leaves_each_target_with_one_track():
         assert (errors(picture, START + 121.0, 6) < 500.0).all()
 
 
+def test_after_radars_that_sent_everything_twice_each_target_has_one_track_again():
+    table = radars(2)
+    good = flights(table)
+    is_doubled = (good.time >= START + 8.0) & (good.time < START + 40.0)
+    plots = join_plots([good, good.take(is_doubled)])
+    tracker = Tracker(table)
+    track(tracker, plots.take(np.argsort(plots.received, kind="stable")))
+    picture = tracker.picture(START + 121.0)
+    assert len(picture) == 6
+    assert (errors(picture, START + 121.0, 6) < 500.0).all()
+
+
+@pytest.mark.parametrize("apart", [1_000.0, 2_000.0])
+def test_two_aircraft_side_by_side_are_two_tracks(apart):
+    table = radars(2)
+    rng = np.random.default_rng(4)
+    east = np.array([0.0, apart]) / (DEGREE_OF_LATITUDE * np.cos(np.radians(45.5)))
+    batches = []
+    for turn in range(15):
+        for sensor in range(2):
+            after = 4.0 * turn + 0.31 * sensor
+            latitude = np.full(2, 45.3 + 180.0 * after / DEGREE_OF_LATITUDE)
+            batches.append(
+                look_at(table, sensor, latitude, -35.0 + east, np.full(2, 8e3), START + after, rng)
+            )
+    tracker = Tracker(table)
+    track(tracker, join_plots(batches))
+    picture = tracker.picture(START + 60.0)
+    assert len(picture) == 2
+    assert np.abs(np.diff(np.sort(picture.position[:, 0])) - apart) < 300.0
+
+
 def test_seventy_sensors_each_have_their_bit():
     table = radars(70, period=10.0)
     tracker = Tracker(table)

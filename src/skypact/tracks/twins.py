@@ -9,6 +9,7 @@ from skypact.tracks.state import (
     T_HELD_COUNT,
     T_SERIAL,
     T_STATUS,
+    TENTATIVE,
     Book,
     Looks,
     OpenPlots,
@@ -48,23 +49,24 @@ def is_favourite(q: int, work: Work) -> bool:
 def weaker_twin(q: int, r: int, tracks: Tracks, opened: OpenPlots, work: Work) -> int:
     """Of two pairs of the same plot, the one whose track should end; -1 when they are not of twins.
 
-    Twins are tracks of which at least one is tentative, that hold the same plot, and that want the
-    same plot most and about as much. Two aircraft that started from the same plot differ in the
-    last point: each wants its own.
+    Twins, at least one of them tentative, hold the same plot, and want the same plot most and about
+    as much; the tentative, less likely or younger one is the weaker. Tracks of two aircraft that began
+    with the same plot differ in what they want: each its own aircraft's next plot.
     """
-    stronger, weaker = (q, r) if work.odds[q] > work.odds[r] else (r, q)
-    if not work.odds[weaker] > _ALIKE * work.odds[stronger]:
+    if not min(work.odds[q], work.odds[r]) > _ALIKE * max(work.odds[q], work.odds[r]):
         return -1
-    t, other = work.touched[0, work.pair_track[weaker]], work.touched[0, work.pair_track[stronger]]
-    is_younger = work.odds[q] != work.odds[r] or tracks.ints[t, T_SERIAL] > tracks.ints[other, T_SERIAL]
-    if tracks.ints[t, T_STATUS] == CONFIRMED or (
-        not is_younger and tracks.ints[other, T_STATUS] != CONFIRMED
-    ):
-        stronger, weaker = weaker, stronger
-        t, other = other, t
-    if tracks.ints[t, T_STATUS] == CONFIRMED or not holds_plot_of(tracks, t, other, opened):
+    t, other = work.touched[0, work.pair_track[q]], work.touched[0, work.pair_track[r]]
+    if tracks.ints[t, T_STATUS] != tracks.ints[other, T_STATUS]:
+        is_first = tracks.ints[t, T_STATUS] == TENTATIVE
+    elif work.odds[q] != work.odds[r]:
+        is_first = work.odds[q] < work.odds[r]
+    else:
+        is_first = tracks.ints[t, T_SERIAL] > tracks.ints[other, T_SERIAL]
+    if not is_first:
+        q, r, t, other = r, q, other, t
+    if tracks.ints[t, T_STATUS] != TENTATIVE or not holds_plot_of(tracks, t, other, opened):
         return -1
-    return weaker if is_favourite(q, work) and is_favourite(r, work) else -1
+    return q if is_favourite(q, work) and is_favourite(r, work) else -1
 
 
 @inner_kernel
