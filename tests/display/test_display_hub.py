@@ -36,7 +36,10 @@ def test_names_are_sent_once_and_again_when_they_change():
     changed = scene.picture(3)
     changed.callsign[1] = callsign_from_text("NEW1")
     hub.publish_picture(changed)
-    first, second = sent(hub.events_after(hub.epoch, 0))
+    names, first, second = sent(hub.events_after(hub.epoch, 0))
+    assert (names["kind"], names["data"]) == ("names", list(scene.picture(1).sensor_names))
+    assert first["data"]["changed"][0]["joint"] == "ALPHA-00001"
+    assert first["data"]["changed"][0]["centres"] == ["ALPHA"]
     assert [name["number"] for name in first["data"]["changed"]] == [1, 2, 3]
     assert [(name["number"], name["callsign"]) for name in second["data"]["changed"]] == [(2, "NEW1")]
 
@@ -45,13 +48,13 @@ def test_an_ended_track_is_told_and_its_number_may_name_another():
     hub, scene = DisplayHub(), Scene(3)
     hub.publish_picture(scene.picture(1))
     hub.publish_picture(rows_of(scene.picture(2), np.array([0, 2])))
-    (ended,) = sent(hub.events_after(hub.epoch, 1))
+    (ended,) = sent(hub.events_after(hub.epoch, 2))
     assert ended["data"] == {"changed": [], "ended": [2]}
     assert set(hub.track_names()) == {1, 3}
     other = scene.picture(3)
     other.uid[1] = (77, 78)
     hub.publish_picture(other)
-    (born,) = sent(hub.events_after(hub.epoch, 2))
+    (born,) = sent(hub.events_after(hub.epoch, 3))
     assert born["data"]["changed"][0]["uid"] == f"{77:016x}{78:016x}"
 
 

@@ -95,7 +95,13 @@ def test_the_centre_says_its_name_and_clock(client):
 
 def test_the_interface_describes_itself_offline(client):
     schema = client.get("/api/openapi.json").json()
-    assert set(schema["paths"]) == {"/api/tracks", "/api/tracks/{number}", "/api/sensors", "/api/centre"}
+    assert set(schema["paths"]) == {
+        "/api/tracks",
+        "/api/tracks/{number}",
+        "/api/sensors",
+        "/api/partners",
+        "/api/centre",
+    }
     page = client.get("/api/docs").text
     assert "/api/tracks/{number}" in page
     assert "semi_major" in page

@@ -190,8 +190,12 @@ async def test_a_client_that_makes_no_progress_is_dropped(hub, scene, sockets, m
 async def test_events_come_in_order_and_go_on_where_a_client_left_off(hub, scene, sockets):
     async with connect(f"{sockets}/ws/events") as socket:
         snapshot = await receive_event(socket)
-        assert (snapshot["kind"], snapshot["data"]) == ("snapshot", {"tracks": [], "sensors": []})
+        assert (snapshot["kind"], snapshot["data"]) == (
+            "snapshot",
+            {"tracks": [], "sensors": [], "partners": [], "names": []},
+        )
         hub.publish_picture(scene.picture(1))
+        assert (await receive_event(socket))["kind"] == "names"
         last = await receive_event(socket)
         assert last["kind"] == "tracks"
     hub.publish_event("note", 1)

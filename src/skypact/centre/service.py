@@ -22,7 +22,7 @@ import uvicorn
 
 from skypact.centre.ages import SourceAges
 from skypact.centre.certificates import find_or_make_certificate, is_loopback
-from skypact.centre.control import ControlServer
+from skypact.centre.control import ControlServer, ask_centre
 from skypact.centre.exchange import open_exchange
 from skypact.centre.federation import Federation
 from skypact.centre.ingest import DatagramFeed, Ingest, warm_up
@@ -210,6 +210,7 @@ async def serve(
             exchange = open_exchange(settings, clock)
             stack.callback(exchange.close)
             federation = exchange.federation
+            federation.on_partners.append(hub.publish_partners)
         centre = Centre(settings, feed or UdpReceiver(list(settings.inputs)), clock, federation)
         sender = PictureSender(settings.outputs, settings.sensors, centre.ages)
         stack.callback(sender.close)
@@ -278,7 +279,7 @@ def _make_server(settings: CentreSettings, hub: DisplayHub) -> tuple[socket.sock
     if certificate is None and not is_loopback(display.host):
         made = find_or_make_certificate(settings.data, display.host)
         certificate, key = made.certificate, made.key
-    info = CentreInfo(settings.name, settings.sensors.reference, settings.sensors)
+    info = CentreInfo(settings.name, settings.sensors.reference, settings.sensors, _link_cutter(settings))
     server = make_server(create_app(hub, info=info), display.host, display.port, certificate, key)
     try:
         # Bound here, so that a port in use is one clear line before anything starts.
@@ -290,6 +291,14 @@ def _make_server(settings: CentreSettings, hub: DisplayHub) -> tuple[socket.sock
             "choose another port",
         ) from None
     return listening, _Server(server.config)
+
+
+def _link_cutter(settings: CentreSettings) -> Callable[[bool], None] | None:
+    """What the page's button does in the demo: it asks the demo, which holds the line."""
+    folder = settings.demo
+    if folder is None:
+        return None
+    return lambda cut: ask_centre(folder, "cut" if cut else "heal")
 
 
 def _page_address(display: DisplaySettings, port: int) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from skypact.core.text import callsigns_to_text
 from skypact.display.frame import FrameFlag, encode_frame
+from skypact.exchange.model import PartnerState
 from skypact.sensors.model import SensorHealth
 from skypact.tracks.model import Picture
 
@@ -31,6 +32,8 @@ class TrackName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     number: int
     uid: str  # 32 hex digits
+    joint: str = ""  # joint track number, as in ALPHA-00017
+    centres: tuple[str, ...] = ()  # whose tracks are in it
     callsign: str | None = None
     address: str | None = None  # six hex digits
 
@@ -40,7 +43,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     id: int
     epoch: int
-    kind: str  # snapshot, tracks, sensors
+    kind: str  # snapshot, tracks, sensors, partners, names
     data: Any
 
 
@@ -77,12 +80,15 @@ class DisplayHub:
         self._history: deque[tuple[float, bytes]] = deque(maxlen=HISTORY_FRAMES)
         self._health: list[SensorHealth] = []
         self._names: dict[int, TrackName] = {}
-        self._known: dict[int, tuple[int, int, int, int]] = {}
+        self._known: dict[int, tuple[int, ...]] = {}
         self._events: dict[int, SentEvent] = {}  # by id, oldest first
         self._event_text = 0  # characters of all events kept
         self._last_event = 0
         self._lost_event = 0  # newest event that is no longer kept for want of room
         self._sensors_event = 0  # newest event about the sensors
+        self._partners: list[PartnerState] = []
+        self._partners_event = 0  # newest event about the partners
+        self._sensor_names: tuple[str, ...] = ()  # that the bits of frames point into
         self._subscribers: set[Subscriber] = set()
 
     def publish_picture(self, picture: Picture) -> None:
@@ -91,6 +97,9 @@ class DisplayHub:
         with self._lock:
             self._remember(picture)
             self._picture, self._frame = picture, frame
+            if picture.sensor_names != self._sensor_names:
+                self._sensor_names = picture.sensor_names
+                self._append("names", self._sensor_names)
             changed, ended = self._update_names(picture)
             if changed or ended:
                 self._append("tracks", {"changed": changed, "ended": ended})
@@ -103,6 +112,14 @@ class DisplayHub:
             # Only the newest state of the sensors is worth resending to a page that was away.
             self._forget(self._sensors_event)
             self._sensors_event = self._append("sensors", self._health).id
+        self._wake_all()
+
+    def publish_partners(self, partners: list[PartnerState]) -> None:
+        """Make `partners` what is known of the exchange."""
+        with self._lock:
+            self._partners = list(partners)
+            self._forget(self._partners_event)
+            self._partners_event = self._append("partners", self._partners).id
         self._wake_all()
 
     def publish_event(self, kind: str, data: Any) -> int:
@@ -126,6 +143,11 @@ class DisplayHub:
     def health(self) -> list[SensorHealth]:
         """The latest state of the sensors."""
         return self._health
+
+    @property
+    def partners(self) -> list[PartnerState]:
+        """How the exchange with each partner stands."""
+        return self._partners
 
     def history(self) -> list[bytes]:
         """Frames of earlier pictures, oldest first, each marked as history."""
@@ -154,7 +176,12 @@ class DisplayHub:
         with self._lock:
             if epoch == self.epoch and last is not None and self._lost_event <= last <= self._last_event:
                 return [event for event in self._events.values() if event.id > last]
-            data = {"tracks": list(self._names.values()), "sensors": self._health}
+            data = {
+                "tracks": list(self._names.values()),
+                "sensors": self._health,
+                "partners": self._partners,
+                "names": self._sensor_names,
+            }
             return [self._encode(self._last_event, "snapshot", data)]
 
     def track_names(self) -> dict[int, TrackName]:
@@ -171,7 +198,15 @@ class DisplayHub:
 
     def _update_names(self, picture: Picture) -> tuple[list[TrackName], list[int]]:
         """Names that are new or changed, and numbers of the tracks that are gone."""
-        columns = (picture.uid[:, 0], picture.uid[:, 1], picture.callsign, picture.address)
+        columns = (
+            picture.uid[:, 0],
+            picture.uid[:, 1],
+            picture.callsign,
+            picture.address,
+            picture.joint_centre,
+            picture.joint_number,
+            picture.centres,
+        )
         numbers = picture.number.tolist()
         known = dict(zip(numbers, zip(*(column.tolist() for column in columns), strict=True), strict=True))
         rows = [row for row, number in enumerate(numbers) if self._known.get(number) != known[number]]
@@ -183,10 +218,12 @@ class DisplayHub:
         changed = []
         for row, callsign in zip(rows, callsigns, strict=True):
             number = numbers[row]
-            high, low, _, address = known[number]
+            high, low, _, address, centre, joint, centres = known[number]
             name = TrackName(
                 number=number,
                 uid=f"{high:016x}{low:016x}",
+                joint=f"{picture.centre_names[centre]}-{joint:05d}",
+                centres=tuple(name for bit, name in enumerate(picture.centre_names) if centres >> bit & 1),
                 callsign=callsign,
                 address=None if address < 0 else f"{address:06X}",
             )

@@ -1,5 +1,6 @@
 """What the web page is told of its centre, and the records of the REST interface."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
@@ -15,6 +16,7 @@ class CentreInfo:
     name: str
     reference: Geodetic  # origin of the centre's frame; the page opens there
     sensors: SensorTable | None = None  # their sites are drawn on the map
+    cut_link: Callable[[bool], None] | None = None  # of the demo: cuts the links, or heals them
 
 
 class AccuracyRecord(BaseModel):
@@ -28,7 +30,11 @@ class AccuracyRecord(BaseModel):
 class TrackRecord(BaseModel):
     """One track of the latest picture; no value is null."""
 
-    number: int
+    number: int = Field(description="in this centre; from 32768 on of tracks that only partners have")
+    joint: str = Field(description="joint track number, the same at all partners, as in ALPHA-00017")
+    centres: list[str] = Field(description="whose tracks are in it")
+    reporter: str = Field(description="the centre that holds reporting responsibility")
+    report_age: float | None = Field(description="of the oldest partner's report in the state, s")
     uid: str = Field(description="32 hex digits, never reused")
     time: float = Field(description="of applicability, UTC seconds since 1970")
     latitude_deg: float
@@ -93,6 +99,40 @@ class SensorRecord(BaseModel):
     )
 
 
+class CommonalityRecord(BaseModel):
+    """How far two pictures agree on what both centres hold and both may see; shares from 0 to 1."""
+
+    held: int = Field(description="aircraft that both hold")
+    number: float = Field(description="share under the same joint number")
+    state: float = Field(description="share at the same place")
+    identity: float = Field(description="share of the same identity")
+    skew: float | None = Field(description="the partner's clock minus ours, s")
+
+
+class PartnerRecord(BaseModel):
+    """How the exchange with one partner stands; rungs are plots, tracks, alerts or alone."""
+
+    name: str
+    link: str = Field(description="up, late or down")
+    since: float | None = Field(description="of that state, UTC seconds since 1970")
+    heard: float | None = Field(description="when its last message came, UTC seconds since 1970")
+    we_give: str = Field(description="rung of what it gets")
+    we_give_why: str = Field(description="why it is no higher one")
+    they_give: str = Field(description="rung of what it gives")
+    suspended: str | None = Field(description="the reason, while a person here has stopped what it gets")
+    mode: str = Field(description="live or exercise, as it says")
+    tracks: int = Field(description="of it in our picture")
+    report_age: float | None = Field(description="of its newest tracks, s")
+    bytes_out: float = Field(description="that it acknowledged in the last second")
+    in_flight: int = Field(description="bytes on their way to it")
+    gaps: int = Field(description="live messages that never came")
+    refused: int = Field(description="messages that could not be used")
+    journal_ours: int = Field(description="our last record that it holds")
+    journal_theirs: int = Field(description="its last record that we hold")
+    commonality: CommonalityRecord | None
+    expires: float | None = Field(description="when its certificate ends, UTC seconds since 1970")
+
+
 class CentreRecord(BaseModel):
     """The centre that this page belongs to."""
 
@@ -103,3 +143,4 @@ class CentreRecord(BaseModel):
     time: float = Field(description="the centre's clock, UTC seconds since 1970")
     sensor_names: list[str] = Field(description="in the order of the bits of picture frames")
     history_period: float = Field(description="time between the dots of a trail, s")
+    demo: bool = Field(description="whether the links can be cut here: POST /api/demo/link")

@@ -15,7 +15,14 @@ from skypact.core.text import callsign_to_text
 from skypact.core.units import DEGREE, FLIGHT_LEVEL
 from skypact.display.frame import course
 from skypact.display.hub import DisplayHub
-from skypact.display.model import CentreInfo, CentreRecord, SensorRecord, TrackRecord, TracksRecord
+from skypact.display.model import (
+    CentreInfo,
+    CentreRecord,
+    PartnerRecord,
+    SensorRecord,
+    TrackRecord,
+    TracksRecord,
+)
 from skypact.tracks.model import Identity, Picture, TargetKind
 
 
@@ -43,6 +50,10 @@ def add_rest(app: FastAPI, hub: DisplayHub, info: CentreInfo) -> None:
     def sensors() -> Response:
         return _json(sensor_records(hub, info))
 
+    @app.get("/api/partners", response_model=list[PartnerRecord], summary="The partners and their links")
+    def partners() -> Response:
+        return _json(hub.partners)
+
     @app.get("/api/centre", response_model=CentreRecord, summary="The centre")
     def centre() -> Response:
         return _json(centre_record(hub, info))
@@ -60,6 +71,12 @@ def track_record(picture: Picture, row: int) -> dict[str, Any]:
     velocity = picture.velocity[row : row + 1]
     return {
         "number": int(picture.number[row]),
+        "joint": f"{picture.centre_names[picture.joint_centre[row]]}-{picture.joint_number[row]:05d}",
+        "centres": [
+            name for bit, name in enumerate(picture.centre_names) if int(picture.centres[row]) >> bit & 1
+        ],
+        "reporter": picture.centre_names[picture.reporter[row]],
+        "report_age": _value(picture.report_age[row]),
         "uid": f"{high:016x}{low:016x}",
         "time": picture.time,
         "latitude_deg": math.degrees(picture.latitude[row]),
@@ -115,6 +132,7 @@ def centre_record(hub: DisplayHub, info: CentreInfo) -> dict[str, Any]:
         "time": time.time(),
         "sensor_names": list(picture.sensor_names) if picture is not None else names,
         "history_period": hub.history_period,
+        "demo": info.cut_link is not None,
     }
 
 

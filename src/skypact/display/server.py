@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from fastapi import FastAPI, Response, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
@@ -82,6 +82,17 @@ def create_app(hub: DisplayHub, *, info: CentreInfo, static: Path | None = None)
     async def event_stream(socket: WebSocket, epoch: int | None = None, after: int | None = None) -> None:
         if await _accept(socket):
             await _serve(socket, _send_events(socket, hub, epoch, after), lambda message: None)
+
+    if info.cut_link is not None:
+        cut_link = info.cut_link
+
+        # A plain function: it may take a moment, and FastAPI runs it on a worker thread.
+        @app.post("/api/demo/link", include_in_schema=False)
+        def demo_link(request: Request, cut: bool) -> Response:
+            if not is_same_origin(request.headers.get("origin"), request.headers.get("host")):
+                return Response(status_code=403)
+            cut_link(cut)
+            return Response(status_code=204)
 
     @app.get("/", include_in_schema=False, response_model=None)
     def page() -> Response:

@@ -6,7 +6,7 @@ import { findGraphics, type Graphics } from "./graphics";
 import type { LabelMode } from "./labelcanvas";
 import { MapView } from "./mapview";
 import { PictureStore } from "./picture";
-import { connect, type CentreEvent, type SensorHealth, type Streams } from "./stream";
+import { connect, type CentreEvent, type PartnerState, type SensorHealth, type Streams } from "./stream";
 
 export const STALE_AFTER = 3; // s without a frame
 export const LOST_AFTER = 10; // s
@@ -25,6 +25,7 @@ export interface Centre {
   time: number;
   sensor_names: string[];
   history_period: number;
+  demo: boolean;
 }
 
 export interface SensorRow {
@@ -60,6 +61,9 @@ export class App {
 
   centre = $state.raw<Centre | null>(null);
   sensors = $state.raw<SensorRow[]>([]);
+  partners = $state.raw<PartnerState[]>([]);
+  /** In the demo: whether this page cut the links. */
+  isLinkCut = $state(false);
   rows = $state.raw<Uint32Array>(new Uint32Array(0));
   labelsShown = $state(0);
   labelsWanted = $state(0);
@@ -224,9 +228,16 @@ export class App {
     if (event.kind === "snapshot") {
       this.store.setNames(event.data.tracks);
       this.takeHealth(event.data.sensors);
+      this.partners = event.data.partners;
       void this.askCentre();
     } else if (event.kind === "tracks") {
       this.store.changeNames(event.data);
+    } else if (event.kind === "partners") {
+      this.partners = event.data;
+      return;
+    } else if (event.kind === "names") {
+      this.takeNames(event.data);
+      return;
     } else {
       this.takeHealth(event.data);
       return;
@@ -241,6 +252,18 @@ export class App {
     const uid = this.store.names.get(this.selected)?.uid ?? null;
     if (uid !== null && this.selectedUid === null) this.selectedUid = uid;
     else if (uid !== null && uid !== this.selectedUid) this.select(null);
+  }
+
+  /** Sensors of partners join while the page is open. */
+  private takeNames(names: string[]): void {
+    if (this.centre) this.centre = { ...this.centre, sensor_names: names };
+  }
+
+  /** In the demo: cut the links of the centres, or heal them. */
+  async cutLink(cut: boolean): Promise<void> {
+    const answer = await fetch(`/api/demo/link?cut=${cut}`, { method: "POST" });
+    if (answer.ok) this.isLinkCut = cut;
+    else this.failure = "The demo did not answer.";
   }
 
   private takeHealth(health: SensorHealth[]): void {

@@ -49,6 +49,7 @@ export function matchesText(store: PictureStore, frame: Frame, row: number, text
   return (
     (name?.callsign?.includes(text) ?? false) ||
     (name?.address?.includes(text) ?? false) ||
+    (name?.joint?.includes(text) ?? false) ||
     trackLabel(number).includes(text) ||
     (squawkOf(frame, row)?.includes(text) ?? false)
   );

@@ -29,10 +29,18 @@ export function tendency(frame: Frame, row: number): string {
   return climb > LEVEL_FLIGHT ? "^" : climb < -LEVEL_FLIGHT ? "v" : "=";
 }
 
+const FIRST_FOREIGN = 32768; // track numbers from here on are of tracks that only partners have
+
+/** What a track without callsign is called: its number here, or the joint one where only partners have it. */
+function numberText(frame: Frame, row: number, name: TrackName | undefined): string {
+  const number = frame.number[row];
+  return number < FIRST_FOREIGN ? trackLabel(number) : (name?.joint ?? trackLabel(number));
+}
+
 /** First line: callsign or track number; `~` says coasting, `SIM` simulated. */
 export function firstLine(frame: Frame, row: number, name: TrackName | undefined): string {
   const flags = (isCoasting(frame, row) ? "~" : "") + (isSimulated(frame, row) ? " SIM" : "");
-  return (name?.callsign ?? trackLabel(frame.number[row])) + flags;
+  return (name?.callsign ?? numberText(frame, row, name)) + flags;
 }
 
 /** Second line: flight level (`*` says that the height is geometric), tendency, ground speed in tens of knots. */

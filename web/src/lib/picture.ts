@@ -6,6 +6,10 @@ export const TRAIL_DOTS = 5;
 export interface TrackName {
   number: number;
   uid: string;
+  /** Joint track number, the same at all partners. */
+  joint?: string;
+  /** Centres whose tracks are in it. */
+  centres?: string[];
   callsign?: string;
   address?: string;
 }

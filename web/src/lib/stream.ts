@@ -26,10 +26,27 @@ export interface SensorHealth {
   refused_share: number | null;
 }
 
+export interface PartnerState {
+  name: string;
+  link: "up" | "late" | "down";
+  since: number | null;
+  we_give: string;
+  we_give_why: string;
+  they_give: string;
+  suspended: string | null;
+  mode: string;
+  tracks: number;
+  report_age: number | null;
+  /** Shares from 0 to 1 of what both centres hold. */
+  commonality: { held: number; number: number; state: number; identity: number; skew: number | null } | null;
+}
+
 export type CentreEvent = { id: number; epoch: number } & (
-  | { kind: "snapshot"; data: { tracks: TrackName[]; sensors: SensorHealth[] } }
+  | { kind: "snapshot"; data: { tracks: TrackName[]; sensors: SensorHealth[]; partners: PartnerState[]; names: string[] } }
   | { kind: "tracks"; data: { changed: TrackName[]; ended: number[] } }
   | { kind: "sensors"; data: SensorHealth[] }
+  | { kind: "partners"; data: PartnerState[] }
+  | { kind: "names"; data: string[] }
 );
 
 const socketAddress = (path: string): string => location.origin.replace(/^http/, "ws") + path;
