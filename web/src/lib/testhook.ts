@@ -10,6 +10,7 @@ export function exposeForTests(app: App): void {
       if (!frame) return [];
       return Array.from(app.rows, (row) => ({
         number: frame.number[row],
+        joint: app.store.names.get(frame.number[row])?.joint ?? null,
         callsign: app.store.names.get(frame.number[row])?.callsign ?? null,
         longitude: longitudeOf(frame, row),
         latitude: latitudeOf(frame, row),

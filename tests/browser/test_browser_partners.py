@@ -1,0 +1,92 @@
+"""The demo in two windows: Alpha's and Bravo's page, their link cut by the button, and healed."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+PATIENCE = 400.0  # s; a first start ever compiles
+JOINTS = "__app.tracks().map(track => track.joint)"
+READY = "window.__app && __app.status().hasMap && __app.tracks().length > 8"
+
+
+@pytest.fixture
+def addresses(page_folder, tmp_path):
+    """Of the pages of a demo that runs in processes of its own."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-u",
+            "-m",
+            "skypact.cli",
+            "demo",
+            "--headless",
+            "--port",
+            "0",
+            "--scenario",
+            "small",
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    ending = threading.Timer(PATIENCE, process.kill)  # so that no read waits for ever
+    ending.start()
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        assert all(" is live at " in line for line in lines[1:]), process.stderr.read()[-2000:]
+        yield [line.split()[-1] for line in lines[1:]]
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        ending.cancel()
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_for_one_picture(pages):
+    """Wait until both pages show the same joint numbers, but for a track that one of them gets first."""
+    due = time.monotonic() + 90.0
+    while True:
+        alpha, bravo = (set(page.evaluate(JOINTS)) for page in pages)
+        if len(alpha) > 8 and len(alpha ^ bravo) <= 1:
+            return alpha
+        assert time.monotonic() < due, (alpha - bravo, bravo - alpha)
+        time.sleep(0.5)
+
+
+def test_two_pages_show_one_picture_go_on_alone_when_cut_and_agree_again(browser, addresses):
+    pages = [browser.open(1280, 720) for _ in addresses]
+    for page, address in zip(pages, addresses, strict=True):
+        assert page.goto(address) == 200
+    for page in pages:
+        page.wait(READY, 90)
+        page.wait("document.querySelector('#partners')?.innerText.includes('link up')", 60)
+    before = wait_for_one_picture(pages)
+    assert {joint.split("-")[0] for joint in before} <= {"ALPHA", "BRAVO"}
+
+    pages[0].evaluate("document.querySelector('#cut-link').click()")
+    for page in pages:
+        page.wait("document.querySelector('header').innerText.includes('LINK DOWN')", 60)
+        assert "alone" in page.text("#partners")
+        assert "does not answer" in page.text("#partners")
+        sequence = page.evaluate("__app.status().sequence")
+        page.wait(f"__app.status().sequence > {sequence + 1} && __app.status().liveness === 'live'", 30)
+
+    pages[0].evaluate("document.querySelector('#cut-link').click()")
+    for page in pages:
+        page.wait("!document.querySelector('header').innerText.includes('LINK DOWN')", 60)
+        page.wait("document.querySelector('#partners').innerText.includes('plots')", 60)
+    after = wait_for_one_picture(pages)
+    # Aircraft keep their numbers through the cut, but for those that only the other side's radars saw.
+    assert len(before & after) >= 0.5 * len(before)
+    for page in pages:
+        assert page.console() == []
+        page.close()
