@@ -15,7 +15,7 @@ from skypact.plots.model import PlotBatch, make_plots
 from skypact.sensors.model import Sensor, make_sensor_table
 from skypact.tracks.tracker import Tracker
 
-FEW, MANY = 100, 10_000
+FEW, MANY = 100, 3_000
 SLACK = 60  # objects that differ from run to run
 TURN = 4.0  # s
 
