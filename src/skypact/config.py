@@ -76,7 +76,6 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     listen: str = "0.0.0.0:7422"
     address: str = ""  # "HOST:PORT" as partners reach it
     policies: str = "release"  # folder with a release policy for each partner
-    server: str | None = None  # "nats://..." of an engine that runs already
 
 
 class TrackerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -234,7 +233,7 @@ def _exchange(entry: ExchangeConfig, folder: Path, where: str) -> ExchangeSettin
         raise BadInputError(
             f"{address!r} is no address", f"{where}.address", "write for example alpha.example:7422"
         )
-    return ExchangeSettings(listen, address, folder / entry.policies, entry.server)
+    return ExchangeSettings(listen, address, folder / entry.policies)
 
 
 def _display(entry: DisplayConfig, folder: Path, where: str) -> DisplaySettings:

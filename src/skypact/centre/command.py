@@ -12,6 +12,8 @@ from skypact.centre.settings import CentreSettings, DisplaySettings
 from skypact.centre.start import load_stages
 from skypact.core.errors import BadInputError
 
+SERVICE, EXCHANGE = "skypact.centre.service", "skypact.centre.exchange"  # modules with their kernels
+
 
 def run_centre(settings: CentreSettings) -> None:
     """Run a centre until SIGINT or SIGTERM.
@@ -20,7 +22,8 @@ def run_centre(settings: CentreSettings) -> None:
         BadInputError: an address can't be listened on, or the page can't be served.
     """
     start_logging()
-    load_stages()
+    # A centre without partners does without the kernels of the exchange.
+    load_stages(SERVICE, *([EXCHANGE] if settings.exchange is not None else []))
     from skypact.centre.service import serve
 
     asyncio.run(serve(settings, ready=lambda address: typer.echo(f"{settings.name} is live at {address}")))
@@ -39,7 +42,8 @@ def demo_command(
 
     chosen = read_scenario(scenario)  # so that a wrong name is told before anything is compiled
     start_logging()
-    load_stages("skypact.centre.demo")
+    # The centres of the demo find what they need compiled, with one progress line for all.
+    load_stages("skypact.centre.demo", SERVICE, EXCHANGE)
     from skypact.centre.demo import run_demo
 
     run_demo(chosen, port, for_seconds, is_headless, cut_times)
@@ -83,7 +87,7 @@ def replay_command(
         BadInputError: the recording, its sensors, the time or the address can't be used.
     """
     start_logging()
-    load_stages("skypact.centre.replay" if to is not None else "skypact.centre.service")
+    load_stages("skypact.centre.replay" if to is not None else SERVICE)
     from skypact.centre.replay import RecordingFeed, UdpPlayer, open_recording, parse_start
     from skypact.simulation.live import parse_address
 

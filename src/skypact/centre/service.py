@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import uvicorn
@@ -23,8 +23,6 @@ import uvicorn
 from skypact.centre.ages import SourceAges
 from skypact.centre.certificates import find_or_make_certificate, is_loopback
 from skypact.centre.control import ControlServer, ask_centre
-from skypact.centre.exchange import open_exchange
-from skypact.centre.federation import Federation
 from skypact.centre.ingest import DatagramFeed, Ingest, warm_up
 from skypact.centre.outcomes import OutcomeCounter
 from skypact.centre.output import PictureSender
@@ -41,6 +39,9 @@ from skypact.sensors.model import SensorHealth, SensorTable
 from skypact.sensors.receive import UdpReceiver
 from skypact.tracks.model import Picture
 from skypact.tracks.tracker import Tracker
+
+if TYPE_CHECKING:
+    from skypact.centre.federation import Federation
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Centre:
     settings: CentreSettings
     feed: DatagramFeed
     clock: Clock = field(default_factory=SystemClock)
-    federation: Federation | None = None  # None: the centre has no partners
+    federation: "Federation | None" = None  # None: the centre has no partners
     on_picture: list[Callable[[Picture], None]] = field(default_factory=list)
     on_plots: list[Callable[[PlotBatch], None]] = field(default_factory=list)
     on_health: list[Callable[[list[SensorHealth]], None]] = field(default_factory=list)
@@ -122,7 +123,7 @@ class Centre:
             for take_health in self.on_health:
                 take_health(self._health)
 
-    def _with_partners(self, federation: Federation, plots: PlotBatch, closed: float) -> PlotBatch:
+    def _with_partners(self, federation: "Federation", plots: PlotBatch, closed: float) -> PlotBatch:
         """Our plots and those that partners gave meanwhile; what is ours goes to them."""
         theirs = federation.step(self.clock.now(), plots)
         if len(federation.sensors) > len(self.tracker.sensor_table):
@@ -207,6 +208,9 @@ async def serve(
         stack.callback(listening.close)
         federation: Federation | None = None
         if settings.exchange is not None:
+            # Imported here, since a centre without partners does without the kernels of the exchange.
+            from skypact.centre.exchange import open_exchange
+
             exchange = open_exchange(settings, clock)
             stack.callback(exchange.close)
             federation = exchange.federation
@@ -245,7 +249,7 @@ async def serve(
 
 
 def _handlers(
-    federation: Federation, clock: Clock, worker: ThreadPoolExecutor
+    federation: "Federation", clock: Clock, worker: ThreadPoolExecutor
 ) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
     """The commands that a running centre carries out; on the thread of the tracker, between two steps."""
 

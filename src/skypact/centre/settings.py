@@ -52,7 +52,6 @@ class ExchangeSettings:
     listen: tuple[str, int] = ("0.0.0.0", 7422)  # where partners' links come in
     address: str = ""  # HOST:PORT under which partners reach that; "" is this machine's name
     policies: Path = Path("release")  # folder: BRAVO.toml there says what BRAVO gets; without it, nothing
-    server: str | None = None  # URL of an engine that runs already; None starts the centre's own
 
 
 @dataclass(frozen=True, slots=True)

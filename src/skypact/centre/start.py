@@ -10,8 +10,8 @@ from skypact.core.jit import on_kernel_compiled
 SHOW_AFTER = 2.0  # s; a start from the cache is over by then
 
 
-def load_stages(module: str = "skypact.centre.service", out: TextIO | None = None) -> float:
-    """Import `module`, which makes every kernel ready, with a progress line when that takes long; returns s.
+def load_stages(*modules: str, out: TextIO | None = None) -> float:
+    """Import modules, which makes their kernels ready, with a progress line when that takes long; returns s.
 
     The first start ever compiles; later ones load what was kept.
     """
@@ -34,7 +34,8 @@ def load_stages(module: str = "skypact.centre.service", out: TextIO | None = Non
             out.flush()
 
     on_kernel_compiled(show)
-    importlib.import_module(module)
+    for module in modules:
+        importlib.import_module(module)
     took = time.monotonic() - began
     if is_shown:
         end = f"{count} kernels ready after {took:.0f} s"
