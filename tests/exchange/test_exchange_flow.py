@@ -1,6 +1,7 @@
 """The window: how much may be on its way to a partner."""
 
 import math
+from collections import deque
 
 import pytest
 from hypothesis import given
@@ -28,8 +29,9 @@ class Pipe:
         self.latency = latency
         self.now = 0.0
         self.free = 0.0
-        self.back: list[tuple[float, int]] = []  # when the acknowledgement of each comes
-        self.there: list[tuple[float, int]] = []  # when each arrives, and its bytes
+        self.back: deque[tuple[float, int]] = deque()  # when the acknowledgement of each comes
+        self.there: deque[tuple[float, int]] = deque()  # when each arrives, and its bytes
+        self.flying = 0  # bytes that have not arrived
         self.sequence = 0
         self.longest_flight = 0.0  # s of data that had not arrived
 
@@ -40,7 +42,7 @@ class Pipe:
         begin = self.now
         while self.now < end:
             while self.back and self.back[0][0] <= self.now:
-                self.flow.acknowledge(VALUES, self.back.pop(0)[1], self.now, is_wanting=True)
+                self.flow.acknowledge(VALUES, self.back.popleft()[1], self.now, is_wanting=True)
             wanted = bytes_per_second * (self.now - begin + 0.02)
             while sent + size <= wanted and self.flow.room(VALUES, self.now) >= size:
                 self.sequence += 1
@@ -48,10 +50,11 @@ class Pipe:
                 self.free = max(self.free, self.now) + size / self.speed
                 self.there.append((self.free + self.latency, size))
                 self.back.append((self.free + 2.0 * self.latency, self.sequence))
+                self.flying += size
                 sent += size
-            self.there = [message for message in self.there if message[0] > self.now]
-            flight = sum(size for _, size in self.there) / self.speed
-            self.longest_flight = max(self.longest_flight, flight)
+            while self.there and self.there[0][0] <= self.now:
+                self.flying -= self.there.popleft()[1]
+            self.longest_flight = max(self.longest_flight, self.flying / self.speed)
             self.now += 0.02
         return sent
 
@@ -87,6 +90,15 @@ def test_the_window_does_not_grow_beyond_what_is_sent():
     pipe = Pipe(10e6, 0.01)
     pipe.run(60.0, 1_000, bytes_per_second=50e3)
     assert pipe.flow.window == FIRST_WINDOW
+
+
+def test_a_pause_while_little_is_on_its_way_does_not_shrink_the_window():
+    flow = Flow()
+    flow.send(LIVE, 1, 1_000, 0.0)
+    flow.acknowledge(LIVE, 1, 0.01, is_wanting=True)
+    flow.send(LIVE, 2, 1_000, 1.0)
+    flow.acknowledge(LIVE, 2, 3.0, is_wanting=True)
+    assert flow.window == FIRST_WINDOW
 
 
 def test_a_queue_that_always_stands_does_not_pass_for_the_way_itself():

@@ -28,7 +28,7 @@ IDLE = 0.05  # of the window; with less on its way, the way counts as empty
 PACE = 0.02  # s; of the centre's steps, and so of what acknowledgements can tell
 NO_QUEUE = 0.05  # s before a message that tell of no queue
 PROBE = 0.25  # of what is acknowledged, by which the window grows beyond what the way was seen to carry
-LEAST_CARRYING, LONGEST_CARRYING = 0.2, 5.0  # s over which a speed of now can be told
+LEAST_CARRYING, LONGEST_CARRYING = 0.4, 5.0  # s over which a speed of now can be told
 RATE_PERIOD = 1.0  # s over which bytes a second are counted
 
 
@@ -193,11 +193,13 @@ class Flow:
         own = min(message.size / self.speed, 0.5 * QUEUE)
         queue = trip - round_trip - own  # s that other messages stood before it
         second = self.speed * LONGEST_FLIGHT
+        if message.in_flight <= 0.5 * self.window:
+            return  # the window was not what bounded it, and a wait was not of our making
         if queue > QUEUE:
             self.window = min(self.window, seen * min(LONGEST_FLIGHT, round_trip + QUEUE))
         elif queue > NO_QUEUE and self.window > second:
             self.window = second
-        elif is_wanting and message.in_flight > 0.5 * self.window:
+        elif is_wanting:
             # Without a queue the way may carry more than was ever tried: try a little more.
             most = max(second, self.window + PROBE * message.size) if queue <= NO_QUEUE else second
             grown = self.window + message.size * min(1.0, (QUEUE - queue) / QUEUE)

@@ -54,6 +54,7 @@ OLDEST_PLOTS = 1.0  # s that plots may wait for room
 OLDEST_TRACKS = 8.0  # s that a tile may wait for room; about a turn of an en-route radar
 TILES_A_STEP = 8  # so that a picture does not keep plots waiting, nor the centre
 WANTING_AFTER = 0.1  # s that data wait before the window is too small for them
+FRAME_BYTES = 64  # that the engine adds to a message, about
 TILE_BYTES, TRACK_BYTES, PLOT_BYTES = 1000, 150, 120  # about what each takes on the wire
 LARGEST_BATCH = 250_000  # bytes of plots in one message
 
@@ -279,7 +280,7 @@ class Gateway:
             sequence, payload = self._records.popleft()
             self.outlet.append(sequence, payload)
             sent = now if self.ladder.is_linked else math.nan
-            self.flow.send(Channel.JOURNAL, sequence, len(payload), sent)
+            self.flow.send(Channel.JOURNAL, sequence, FRAME_BYTES + len(payload), sent)
 
     def _keep(self, report: TrackReport, now: float) -> None:
         """Keep our tracks until they leave; of those that leave later, only they are kept longer."""
@@ -406,9 +407,9 @@ class Gateway:
     def _publish(self, subject: str, payload: bytes, now: float) -> None:
         self.outlet.publish(subject, payload)
         if self.ladder.is_linked:
-            self.flow.send(Channel.LIVE, self._live, len(payload), now)
+            self.flow.send(Channel.LIVE, self._live, FRAME_BYTES + len(payload), now)
 
     def _put(self, subject: str, payload: bytes, now: float) -> None:
         self.outlet.put(subject, payload)
         if self.ladder.is_linked:
-            self.flow.send(Channel.VALUES, self._values, len(payload), now)
+            self.flow.send(Channel.VALUES, self._values, FRAME_BYTES + len(payload), now)
