@@ -112,7 +112,6 @@ def server_config(config: ServerConfig, local: LocalAccess) -> str:
         _outlet_account(config, partner, local) + _inlet_account(partner, local)
         for partner in config.partners
     )
-    remotes = "\n".join(_remote(config, partner) for partner in config.partners)
     q = json.dumps  # a JSON string is a string of this format too
     return f"""\
 server_name: {q(config.centre)}
@@ -130,6 +129,22 @@ jetstream {{
   max_file_store: {config.stored_max}
   sync_interval: always
 }}
+{_links(config)}
+system_account: SYS
+accounts {{
+  SYS {{ users: [ {{ user: "system/", password: {q(local.password)} }} ] }}
+{accounts}
+}}
+"""
+
+
+def _links(config: ServerConfig) -> str:
+    """The links that we accept and those that we dial; nothing as long as there is no partner."""
+    if not config.partners:
+        return ""
+    q = json.dumps
+    remotes = "\n".join(_remote(config, partner) for partner in config.partners)
+    return f"""\
 leafnodes {{
   listen: {q(config.link_listen)}
   reconnect: "1s"
@@ -145,13 +160,7 @@ leafnodes {{
   remotes: [
 {remotes}
   ]
-}}
-system_account: SYS
-accounts {{
-  SYS {{ users: [ {{ user: "system/", password: {q(local.password)} }} ] }}
-{accounts}
-}}
-"""
+}}"""
 
 
 def _remote(config: ServerConfig, partner: LinkPartner) -> str:

@@ -17,7 +17,9 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import nats
@@ -54,9 +56,10 @@ RECORDS_WAITING = 16_384  # records of one queue
 SUBJECTS_MAX = 4096  # last values of one partner
 APPENDS_IN_FLIGHT = 512  # unacknowledged appends at the server
 RECONNECT_PAUSE = 0.1  # s
+REFUSED_PAUSE = 0.5  # s until a record that the server refused, perhaps for a full disk, is tried again
 REQUEST_WAIT = 5.0  # s for an answer of our own server
 BEACON_PERIOD = 1.0  # s
-MIRROR_LOOK = 0.25  # s between two looks at a mirror
+MIRROR_LOOK = 0.5  # s between two looks at a mirror
 FEED_SILENT = 4.0  # s; a feed that is silent for longer has ended, since it beats each second
 # s that a mirror may take to go on when the link carries again, which takes it 0.2 s as a rule; the
 # journal's mirror, made anew, begins at the first record, so it is given more.
@@ -122,6 +125,7 @@ class NatsEngine:
         assert not self._closed
         if partner not in self._outlets:
             self._outlets[partner] = NatsOutlet(self._server, partner, self._clock, self._loop)
+            self._outlets[partner].begin()
         return self._outlets[partner]
 
     def inlet(self, partner: str, after: int = 0) -> "NatsInlet":
@@ -130,6 +134,7 @@ class NatsEngine:
         if partner in self._inlets:
             self._inlets[partner].end()
         self._inlets[partner] = NatsInlet(self._server, partner, after, self._clock, self._loop)
+        self._inlets[partner].begin()
         return self._inlets[partner]
 
     def forget(self, partner: str) -> None:
@@ -173,16 +178,21 @@ class _Session:
         self._connected = False
         self._has_work = threading.Event()  # set while a wake-up is on its way to the thread
         self._work = asyncio.Event()
-        self._running = asyncio.run_coroutine_threadsafe(self._keep_connected(), loop)
+        self._running: Future[None] | None = None
 
     @property
     def is_connected(self) -> bool:
         """Whether our own server answers and all is set up; says nothing of the partner's."""
         return self._connected
 
+    def begin(self) -> None:
+        """Connect, and stay connected."""
+        self._running = asyncio.run_coroutine_threadsafe(self._keep_connected(), self._loop)
+
     def end(self) -> None:
         """Close the connection."""
-        self._running.cancel()
+        if self._running is not None:
+            self._running.cancel()
 
     def _wake(self) -> None:
         if not self._has_work.is_set():
@@ -201,6 +211,9 @@ class _Session:
                 await self._one_connection()
             except (OSError, nats.errors.Error, TimeoutError) as error:
                 log.debug("exchange connects again: %r", error, extra={"user": self._user})
+            except Exception:
+                # Not expected; but the exchange with this partner must not end for it in silence.
+                log.exception("exchange failed and begins anew", extra={"user": self._user})
             self.counts.reconnects += self._connected
             self._connected = False
             await asyncio.sleep(RECONNECT_PAUSE)
@@ -408,11 +421,15 @@ class NatsOutlet(_Session):
                 await client.publish(f"{live}.{message.subject}", message.payload)
             for subject, payload in values.items():
                 stored = await js.publish_async(f"{self._written}.last.{subject}", payload)
-                stored.add_done_callback(self._count_refusal)
+                stored.add_done_callback(partial(self._put_again_if_refused, subject))
 
-    def _count_refusal(self, stored: "asyncio.Future[api.PubAck]") -> None:
+    def _put_again_if_refused(self, subject: str, stored: "asyncio.Future[api.PubAck]") -> None:
         if not stored.cancelled() and stored.exception() is not None:
             self.counts.refused += 1
+            with self._lock:
+                if subject in self._values:
+                    self._changed.setdefault(subject)
+            self._loop.call_later(REFUSED_PAUSE, self._wake)
 
     async def _append_records(self, js: JetStreamContext) -> None:
         """Store what waits, many at a time and in order, again and again until each is acknowledged.
@@ -420,19 +437,20 @@ class NatsOutlet(_Session):
         The server takes a record only after its predecessor, so a lost one never leaves a gap, and
         one that was stored although its acknowledgement was lost is not stored twice.
         """
+        is_refused = False
         while True:
             await self._append_work.wait()
             self._append_work.clear()
             while self._records:
                 try:
                     await self._append_some(js)
+                    is_refused = False
                 except (APIError, TimeoutError) as error:
                     self.counts.refused += 1
-                    log.warning(
-                        "record not stored for partner",
-                        extra={"partner": self.partner, "error": str(error) or "no answer"},
-                    )
-                    await asyncio.sleep(RECONNECT_PAUSE)
+                    if not is_refused:
+                        log.error("record not stored for %s: %r", self.partner, error)
+                    is_refused = True
+                    await asyncio.sleep(REFUSED_PAUSE)
                     info = await js.stream_info(JOURNAL)
                     self._resume_after(info.state.last_seq)
 
@@ -476,7 +494,6 @@ class NatsInlet(_Session):
         self._has_space = asyncio.Event()
         self._token = ""  # of the partner's stream of last values, as its beacon says
         self._beacon_at = -math.inf  # when the last beacon came, by the loop's clock
-        self._beacon = asyncio.Event()
         super().__init__(server, inlet_user(partner), partner, clock, loop)
         self._live = _LiveQueue(self.counts)
         self._back = _LiveQueue(self.counts)
@@ -518,7 +535,6 @@ class NatsInlet(_Session):
         async def beacon(message: Msg) -> None:
             self._token = message.data[:64].decode(errors="replace")
             self._beacon_at = self._loop.time()
-            self._beacon.set()
 
         await client.subscribe(f"{live}.>", cb=arrived, pending_bytes_limit=LIVE_BYTES)
         await client.subscribe(beacon_subject(self.partner), cb=beacon)

@@ -227,9 +227,9 @@ class NatsServer:
     def reload(self, config: ServerConfig) -> None:
         """Go on with other partners or certificates; ports and folder stay.
 
-        Partners that were added are taken by the running server. All else restarts it, which costs a
-        tenth of a second and loses no stored record, since a running server keeps links that stand,
-        even of a partner that was revoked.
+        Partners that were added to others are taken by the running server. All else restarts it, which
+        costs a tenth of a second and loses no stored record, since a running server keeps links that
+        stand, even of a partner that was revoked.
 
         Raises:
             ServerError: the new configuration is refused; the old one stays in force.

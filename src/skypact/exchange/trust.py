@@ -338,9 +338,7 @@ class TrustStore:
         known = {partner.name: partner for partner in self.partners()}.get(file.name)
         if known is None:
             if _digits(fingerprint) != _digits(file.fingerprint):
-                raise TrustError(
-                    f"{file.name}: the file's fingerprint is {file.fingerprint}, not the one given"
-                )
+                raise TrustError(f"{file.name}: the fingerprint is {file.fingerprint}, not the one given")
             kept, joined = [], now
         else:
             if file.journal_key != known.journal_key and not _is_vouched(file, known.journal_key):
