@@ -13,9 +13,9 @@ from pathlib import Path
 PAYLOAD_MAX = 8 << 20  # bytes of one message
 PENDING_MAX = 64 << 20  # bytes that wait for one slow connection before the server drops it
 
-# Names of streams and consumers, the same in each account, since accounts are separate worlds.
+# Names of streams, the same in each account, since accounts are separate worlds.
 VALUES, JOURNAL = "VALUES", "JOURNAL"
-READER = "READER"
+CONSUMERS_MAX = 16  # of one stream; a mirror needs one, and makes another when it was cut off
 VALUES_MIRROR, JOURNAL_MIRROR = "VALUES_MIRROR", "JOURNAL_MIRROR"
 LOCAL_INBOX = "_LOCAL"  # prefix of our own clients' inboxes, which no link carries
 
@@ -66,11 +66,6 @@ def last_subject(owner: str) -> str:
 def journal_subject(owner: str) -> str:
     """An owner's journal, as it is stored."""
     return f"{owner}.journal"
-
-
-def feed_subject(owner: str, stream: str) -> str:
-    """Where an owner's stream goes to its partner's mirror."""
-    return f"{owner}.feed.{stream}"
 
 
 def beacon_subject(owner: str) -> str:
@@ -190,19 +185,19 @@ def _remote(config: ServerConfig, partner: LinkPartner) -> str:
 def _outlet_account(config: ServerConfig, partner: LinkPartner, local: LocalAccess) -> str:
     """What we give one partner, and all that the partner may do there.
 
-    Its server mirrors our streams through consumers that we made. It may not make consumers itself:
-    a consumer may deliver to any subject of the account, so one could write into another stream.
+    Its server mirrors our streams, and for that makes consumers, which may deliver to any subject of the
+    account that it can name. What listens here must therefore be harmless, or have a secret name, as
+    the subjects have on which the streams are written (see `nats_engine`).
     """
     q = json.dumps
     owner = config.centre
-    consumers = [f"{stream}.{READER}" for stream in (VALUES, JOURNAL)]
-    link_publish = [f"$JS.{owner}.API.CONSUMER.RESET.{consumer}" for consumer in consumers]
-    link_publish += [f"$JS.FC.{consumer}.*" for consumer in consumers]
-    link_publish += [f"{back_subject(owner)}.>"]
-    link_subscribe = [f"{live_subject(owner)}.>", feed_subject(owner, "*"), beacon_subject(owner), "$JSC.R.>"]
+    consumers = f"$JS.{owner}.API.CONSUMER.CREATE"
+    link_publish = [f"{consumers}.{stream}{more}" for stream in (VALUES, JOURNAL) for more in ("", ".>")]
+    link_publish += ["$JS.FC.>", f"{back_subject(owner)}.>"]
+    link_subscribe = [f"{live_subject(owner)}.>", beacon_subject(owner), "$JS.M.>", "$JSC.R.>"]
     return f"""\
   {q(outlet_account(partner.name))} {{
-    jetstream {{ max_streams: 2, max_consumers: 4 }}
+    jetstream {{ max_streams: 2, max_consumers: {2 * CONSUMERS_MAX} }}
     users: [
       {{ user: {q(outlet_user(partner.name))}, password: {q(local.password)} }}
       {{ user: {q("CN=" + partner.name)}, permissions: {{

@@ -5,8 +5,9 @@ taken. Each queue has a size, and what a full one drops is counted. When the ser
 thread connects again and sets everything up anew: streams, last values, mirrors, consumers.
 
 Per partner (names in `nats_config`): in its `OUT_` account a memory stream of last values and a file
-stream of records, each with a consumer that only the partner's mirror may reset; in its `IN_` account
-the two mirrors of what it gives us, which we read from our own server, link or no link.
+stream of records; in its `IN_` account the two mirrors of what it gives us, which we read from our own
+server, link or no link. An owner's *beacon* says once a second how far its streams go, by which a reader
+knows a mirror that stands still, or skipped something, and makes it anew.
 """
 
 import asyncio
@@ -32,15 +33,14 @@ from nats.js.errors import APIError, NotFoundError
 from skypact.core.clock import Clock, SystemClock
 from skypact.exchange.engine import Message, StoredRecord
 from skypact.exchange.nats_config import (
+    CONSUMERS_MAX,
     JOURNAL,
     JOURNAL_MIRROR,
     LOCAL_INBOX,
-    READER,
     VALUES,
     VALUES_MIRROR,
     back_subject,
     beacon_subject,
-    feed_subject,
     inlet_user,
     journal_subject,
     last_subject,
@@ -60,13 +60,10 @@ REFUSED_PAUSE = 0.5  # s until a record that the server refused, perhaps for a f
 REQUEST_WAIT = 5.0  # s for an answer of our own server
 BEACON_PERIOD = 1.0  # s
 MIRROR_LOOK = 0.5  # s between two looks at a mirror
-FEED_SILENT = 4.0  # s; a feed that is silent for longer has ended, since it beats each second
-# s that a mirror may take to go on when the link carries again, which takes it 0.2 s as a rule; the
-# journal's mirror, made anew, begins at the first record, so it is given more.
-PATIENCE = {VALUES: 5.0, JOURNAL: 20.0}
+FEED_SILENT = 4.0  # s; who delivers from a stream beats each second, so one silent for longer has ended
+PATIENCE = 8.0  # s that a mirror may stand still while the link carries; as a rule it goes on within 1.3 s
 VALUES_BYTES = 256 << 20  # of one partner's last values
 JOURNAL_BYTES = 4 << 30  # of one partner's journal; full is an error, not a loss
-FEED_PENDING = 16_384  # unacknowledged messages on their way to a mirror
 
 
 @dataclass(slots=True)
@@ -79,6 +76,26 @@ class Counts:
     reconnects: int = 0  # times that the server was away
     mirrors_renewed: int = 0  # mirrors that were made anew because they stood still
     gaps: int = 0  # places where our own server's delivery had to be asked again
+
+
+@dataclass(frozen=True, slots=True)
+class _Beacon:
+    """What an owner's beacon says."""
+
+    token: str = ""  # of its stream of last values, new whenever that begins anew
+    values: int = 0  # last sequence there
+    records: int = 0  # last sequence of its stream of records
+
+    def encode(self) -> bytes:
+        return f"{self.token} {self.values} {self.records}".encode()
+
+
+def _decode_beacon(payload: bytes) -> _Beacon | None:
+    """The beacon of an owner, who may send anything; None where it is none."""
+    words = payload[:128].decode("ascii", "replace").split(" ")
+    if len(words) != 3 or not all(word.isdecimal() and word.isascii() for word in words[1:]):
+        return None
+    return _Beacon(words[0], int(words[1]), int(words[2]))
 
 
 @dataclass(slots=True)
@@ -280,7 +297,8 @@ class NatsOutlet(_Session):
         self._next = 0  # the sequence that must be appended next; 0 until it is known
         self._stored = 0
         self._append_work = asyncio.Event()
-        self._token = ""  # of the stream of last values, new whenever that begins anew
+        self._token = ""  # of the stream of last values
+        self._last_value = 0  # sequence in that stream
         self._written = ""  # secret subject prefix under which this connection writes
         super().__init__(server, outlet_user(partner), partner, clock, loop)
         self._live = _LiveQueue(self.counts)
@@ -354,10 +372,9 @@ class NatsOutlet(_Session):
             discard=api.DiscardPolicy.NEW,
             deny_delete=True,
             deny_purge=True,
-            max_consumers=1,
+            max_consumers=CONSUMERS_MAX,
             duplicate_window=120.0,
         )
-        await _ensure_feed(js, JOURNAL, feed_subject(owner, JOURNAL))
         back = back_subject(owner)
 
         async def came_back(message: Msg) -> None:
@@ -379,6 +396,7 @@ class NatsOutlet(_Session):
         as a memory stream does when its server was restarted, stands still; so both begin again together.
         """
         self._token = secrets.token_hex(8)
+        self._last_value = 0
         with contextlib.suppress(NotFoundError):
             await js.delete_stream(VALUES)
         await js.add_stream(
@@ -390,9 +408,8 @@ class NatsOutlet(_Session):
             storage=api.StorageType.MEMORY,
             max_msgs_per_subject=1,
             max_bytes=VALUES_BYTES,
-            max_consumers=1,
+            max_consumers=CONSUMERS_MAX,
         )
-        await _ensure_feed(js, VALUES, feed_subject(self._owner, VALUES))
 
     def _resume_after(self, stored: int) -> None:
         """Go on after the last record that the server has."""
@@ -416,20 +433,25 @@ class NatsOutlet(_Session):
                 self._changed.clear()
             if is_cleared:
                 await self._renew_values(js)
-                await client.publish(beacon_subject(self._owner), self._token.encode())
+                await self._send_beacon(client)
             for message in self._live.take():
                 await client.publish(f"{live}.{message.subject}", message.payload)
             for subject, payload in values.items():
                 stored = await js.publish_async(f"{self._written}.last.{subject}", payload)
-                stored.add_done_callback(partial(self._put_again_if_refused, subject))
+                stored.add_done_callback(partial(self._put_answered, subject, self._token))
 
-    def _put_again_if_refused(self, subject: str, stored: "asyncio.Future[api.PubAck]") -> None:
-        if not stored.cancelled() and stored.exception() is not None:
-            self.counts.refused += 1
-            with self._lock:
-                if subject in self._values:
-                    self._changed.setdefault(subject)
-            self._loop.call_later(REFUSED_PAUSE, self._wake)
+    def _put_answered(self, subject: str, token: str, stored: "asyncio.Future[api.PubAck]") -> None:
+        if stored.cancelled():
+            return
+        if stored.exception() is None:
+            if token == self._token:
+                self._last_value = stored.result().seq
+            return
+        self.counts.refused += 1
+        with self._lock:
+            if subject in self._values:
+                self._changed.setdefault(subject)
+        self._loop.call_later(REFUSED_PAUSE, self._wake)
 
     async def _append_records(self, js: JetStreamContext) -> None:
         """Store what waits, many at a time and in order, again and again until each is acknowledged.
@@ -476,8 +498,12 @@ class NatsOutlet(_Session):
 
     async def _beacon(self, client: Client) -> None:
         while True:
-            await client.publish(beacon_subject(self._owner), self._token.encode())
+            await self._send_beacon(client)
             await asyncio.sleep(BEACON_PERIOD)
+
+    async def _send_beacon(self, client: Client) -> None:
+        beacon = _Beacon(self._token, self._last_value, self._stored)
+        await client.publish(beacon_subject(self._owner), beacon.encode())
 
 
 class NatsInlet(_Session):
@@ -492,7 +518,7 @@ class NatsInlet(_Session):
         self._records: deque[StoredRecord] = deque()
         self._read = after  # sequence of the last record in or through the queue
         self._has_space = asyncio.Event()
-        self._token = ""  # of the partner's stream of last values, as its beacon says
+        self._heard = _Beacon()  # the partner's last beacon
         self._beacon_at = -math.inf  # when the last beacon came, by the loop's clock
         super().__init__(server, inlet_user(partner), partner, clock, loop)
         self._live = _LiveQueue(self.counts)
@@ -533,8 +559,9 @@ class NatsInlet(_Session):
             self._live.push(self._received(message.subject, live, message.data))
 
         async def beacon(message: Msg) -> None:
-            self._token = message.data[:64].decode(errors="replace")
-            self._beacon_at = self._loop.time()
+            if (heard := _decode_beacon(message.data)) is not None:
+                self._heard = heard
+                self._beacon_at = self._loop.time()
 
         await client.subscribe(f"{live}.>", cb=arrived, pending_bytes_limit=LIVE_BYTES)
         await client.subscribe(beacon_subject(self.partner), cb=beacon)
@@ -559,15 +586,17 @@ class NatsInlet(_Session):
         """
         reading: asyncio.Future[None] | None = None
         well_at = self._loop.time()  # when the mirror had last no reason to stand still
+        reached = 0  # last sequence in the mirror
         try:
             while True:
                 info = await _find_stream(js, mirror)
                 now = self._loop.time()
                 carries = now - self._beacon_at < 2.5 * BEACON_PERIOD
-                if not carries or (info is not None and not _is_silent(info)):
+                if not carries or (info is not None and self._goes_on(stream, info, reached)):
                     well_at = now
-                stands_still = now - well_at > PATIENCE[stream]
-                if carries and (info is None or stands_still or self._is_outdated(stream, info)):
+                reached = info.state.last_seq if info is not None else 0
+                stands_still = now - well_at > PATIENCE
+                if carries and (info is None or stands_still or self._is_useless(stream, info)):
                     if reading is not None:
                         reading.cancel()
                         reading = None
@@ -586,9 +615,24 @@ class NatsInlet(_Session):
             if reading is not None:
                 reading.cancel()
 
-    def _is_outdated(self, stream: str, info: api.StreamInfo) -> bool:
-        """Whether the mirror is of last values that began anew since."""
-        return stream == VALUES and (info.config.metadata or {}).get("token") != self._token
+    def _goes_on(self, stream: str, info: api.StreamInfo, reached: int) -> bool:
+        """Whether the mirror hears its source, and has all of it or has come on since the last look."""
+        silent = info.mirror.active if info.mirror is not None else None  # ns; negative for ever
+        is_heard = silent is not None and 0 <= silent < FEED_SILENT * 1e9
+        if stream == JOURNAL:
+            has_all = self._heard.records <= max(info.state.last_seq, self._read)
+        else:
+            has_all = self._heard.values <= info.state.last_seq
+        return info.state.last_seq > reached or (is_heard and has_all)
+
+    def _is_useless(self, stream: str, info: api.StreamInfo) -> bool:
+        """Whether the mirror is of last values that began anew since, or lacks a record that we need."""
+        if stream == VALUES:
+            return (info.config.metadata or {}).get("token") != self._heard.token
+        state = info.state
+        if state.messages == 0:
+            return state.last_seq > self._read
+        return state.first_seq > self._read + 1 or state.messages < state.last_seq - state.first_seq + 1
 
     async def _make_mirror(self, js: JetStreamContext, stream: str, mirror: str) -> None:
         is_journal = stream == JOURNAL
@@ -597,11 +641,11 @@ class NatsInlet(_Session):
             storage=api.StorageType.FILE if is_journal else api.StorageType.MEMORY,
             max_bytes=JOURNAL_BYTES if is_journal else VALUES_BYTES,
             max_msgs_per_subject=-1 if is_journal else 1,
-            metadata={"token": self._token},
+            metadata={"token": self._heard.token},
             mirror=api.StreamSource(
                 name=stream,
                 external=api.ExternalStream(api=f"$JS.{self.partner}.API", deliver=""),
-                consumer=api.StreamConsumerSource(READER, feed_subject(self.partner, stream)),
+                opt_start_seq=self._read + 1 if is_journal else None,
             ),
         )
 
@@ -661,8 +705,11 @@ class NatsInlet(_Session):
             expected += 1
             if stream == VALUES:
                 self._hand_on_value(message)
-            else:
+            elif place.stream == self._read + 1:
                 await self._hand_on_record(place.stream, message.data)
+            elif place.stream > self._read:
+                await asyncio.sleep(MIRROR_LOOK)  # in which the mirror, which lacks one, is made anew
+                return
 
     def _hand_on_value(self, message: Msg) -> None:
         value = self._received(message.subject, last_subject(self.partner), message.data)
@@ -683,12 +730,6 @@ class NatsInlet(_Session):
             self._read = sequence
 
 
-def _is_silent(mirror: api.StreamInfo) -> bool:
-    """Whether the mirror hears nothing of its source."""
-    since = mirror.mirror.active if mirror.mirror is not None else None  # ns; negative for never
-    return since is None or since < 0 or since > FEED_SILENT * 1e9
-
-
 async def _find_stream(js: JetStreamContext, name: str) -> api.StreamInfo | None:
     try:
         return await js.stream_info(name)
@@ -702,16 +743,3 @@ async def _ensure_stream(js: JetStreamContext, **config: Any) -> api.StreamInfo:
     if found is None:
         return await js.add_stream(**config)
     return await js.update_stream(**config)
-
-
-async def _ensure_feed(js: JetStreamContext, stream: str, subject: str) -> None:
-    """Make the consumer through which the partner's mirror reads a stream."""
-    await js.add_consumer(
-        stream,
-        durable_name=READER,
-        deliver_subject=subject,
-        ack_policy=api.AckPolicy.FLOW_CONTROL,
-        flow_control=True,
-        idle_heartbeat=1.0,
-        max_ack_pending=FEED_PENDING,
-    )
