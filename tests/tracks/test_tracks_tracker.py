@@ -429,16 +429,108 @@ def test_identifiers_differ_between_serials_and_between_centres():
     assert_array_equal(make_uids(np.array([-1]), 1), np.zeros((1, 2), np.uint64))
 
 
-def test_a_track_is_simulated_while_the_last_plot_that_fed_it_was():
+def simulated(plots: PlotBatch, shift: float = 0.0) -> PlotBatch:
+    """The plots as an exercise injects them, `shift` s by their radar's clock from the live ones."""
+    flags = plots.flags | np.uint16(PlotFlag.SIMULATED)
+    return replace(plots, flags=flags, time=plots.time + shift, received=plots.received + 0.02)
+
+
+def in_order(batches: list[PlotBatch]) -> PlotBatch:
+    plots = join_plots(batches)
+    return plots.take(np.argsort(plots.received, kind="stable"))
+
+
+def one_kind(picture, is_simulated: bool) -> list[list]:
+    """What a picture says of the tracks of one kind, but for their numbers and identifiers."""
+    rows = picture.is_simulated == is_simulated
+    named = {"number", "joint_number", "uid"}
+    columns = [getattr(picture, name)[rows] for name in PICTURE_COLUMNS if name not in named]
+    order = np.argsort(picture.latitude[rows], kind="stable")
+    return [np.nan_to_num(column[order], nan=-1e9).tolist() for column in columns]
+
+
+def test_a_simulated_plot_never_feeds_a_live_track_nor_a_live_plot_a_simulated_one():
     table = radars(2)
     plots = flights(table)
     is_early = plots.received < START + 60.0
-    flagged = replace(plots, flags=np.where(is_early, int(PlotFlag.SIMULATED), 0).astype(np.uint16))
     tracker = Tracker(table)
-    track(tracker, flagged.take(is_early))
-    assert tracker.picture(START + 60.0).is_simulated.tolist() == [True] * 6
-    track(tracker, flagged.take(~is_early))
-    assert tracker.picture(START + 121.0).is_simulated.tolist() == [False] * 6
+    track(tracker, simulated(plots.take(is_early)))
+    early = tracker.picture(START + 60.0)
+    assert early.is_simulated.tolist() == [True] * 6
+    track(tracker, plots.take(~is_early))
+    late = tracker.picture(START + 121.0)
+    is_early_track = np.isin(late.number, early.number)
+    assert late.is_simulated.tolist() == is_early_track.tolist()
+    assert (~late.is_simulated).sum() == 6
+    assert (late.updated[is_early_track] <= START + 60.0).all()
+
+
+@pytest.mark.parametrize("ahead", [0.0, 0.5, 40.0])
+def test_injects_along_live_aircraft_change_no_bit_of_the_live_tracks(ahead):
+    table = radars(2)
+    live = flights(table, clutter=6, seed=3)
+    injected = in_order([flights(table, seed=4), false_plots(table, 120, 6, np.random.default_rng(5))])
+    alone, mixed = Tracker(table), Tracker(table)
+    track(alone, live)
+    # The batches are those of the live plots, so that injects have no part in how they are cut.
+    starts = batch_starts(live.received)
+    ends = np.append(starts, len(live))[1:]
+    injects = simulated(injected, ahead)
+    until = 0
+    for start, end in zip(starts, ends, strict=True):
+        due = int(np.searchsorted(injects.received, live.received[end - 1], side="right"))
+        mixed.process(join_plots([injects.take(slice(until, due)), live.take(slice(start, end))]))
+        until = due
+    expected, picture = alone.picture(START + 121.0), mixed.picture(START + 121.0)
+    assert one_kind(picture, False) == one_kind(expected, False)
+    assert len(expected) >= 6
+    assert picture.is_simulated.sum() >= 6
+
+
+def test_an_inject_exactly_on_a_live_aircraft_is_a_track_of_its_own():
+    table = radars(2)
+    live = flights(table, squawk=0o1234, address=0x400001)
+    tracker = Tracker(table)
+    track(tracker, in_order([live, simulated(live)]))
+    picture = tracker.picture(START + 121.0)
+    assert picture.is_simulated.sum() == 6
+    assert len(picture) == 12
+    assert len(set(picture.number.tolist())) == 12
+    outcomes = tracker.take_outcomes()
+    fed = np.isin(outcomes.outcome, [Outcome.UPDATED, Outcome.STARTED])
+    flags = in_order([live, simulated(live)]).is_simulated
+    is_of_simulated = {
+        number: bool(of) for number, of in zip(picture.number, picture.is_simulated, strict=True)
+    }
+    for plot, number in zip(outcomes.plot[fed], outcomes.number[fed], strict=True):
+        assert is_of_simulated[int(number)] == flags[plot]
+
+
+def test_injects_that_end_coast_and_go_while_the_radars_turn_on():
+    table = radars(2)
+    live = flights(table, seconds=240)
+    tracker = Tracker(table)
+    track(tracker, in_order([live, simulated(flights(table, seconds=60, seed=4))]))
+    assert tracker.picture(START + 241.0).is_simulated.sum() == 0
+    assert len(tracker.picture(START + 241.0)) == 6
+
+
+def test_simulated_tracks_that_a_sensor_fed_end_at_once_and_no_others():
+    table = radars(2)
+    live = flights(table)
+    injects = simulated(flights(table, seed=4))
+    tracker = Tracker(table)
+    track(tracker, in_order([live, injects.take(injects.sensor == 1)]))
+    assert len(tracker.picture(START + 121.0)) == 12
+    tracker.end_simulated(np.array([0], np.int32))
+    assert len(tracker.picture(START + 121.0)) == 12
+    tracker.end_simulated(np.array([1], np.int32))
+    after = tracker.picture(START + 121.0)
+    assert len(after) == 6
+    assert not after.is_simulated.any()
+    later = flights(table, seconds=140)
+    track(tracker, later.take(later.received > START + 121.0))
+    assert tracker.tracks_alive == 6
 
 
 def test_nobody_has_said_yet_who_and_what_a_track_is():

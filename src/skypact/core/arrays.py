@@ -33,6 +33,7 @@ Ints1 = Annotated[NDArray[np.int64], ArrayMark(1)]
 Ints2 = Annotated[NDArray[np.int64], ArrayMark(2)]
 MutableInts1 = Annotated[NDArray[np.int64], ArrayMark(1, mutable=True)]
 MutableInts2 = Annotated[NDArray[np.int64], ArrayMark(2, mutable=True)]
+MutableInts3 = Annotated[NDArray[np.int64], ArrayMark(3, mutable=True)]
 
 Int32s1 = Annotated[NDArray[np.int32], ArrayMark(1)]
 Int32s2 = Annotated[NDArray[np.int32], ArrayMark(2)]

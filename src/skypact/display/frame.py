@@ -62,7 +62,7 @@ class TrackFlag(IntFlag):
     COASTING = 1
     SINGLE_SENSOR = 2
     GEOMETRIC_ALTITUDE = 4  # the altitude column is height above the ellipsoid, not pressure altitude
-    SIMULATED = 8  # the last plot that fed it was flagged as simulated
+    SIMULATED = 8  # fed by simulated plots alone, from its birth on
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ class PlotBatch:
         """The chosen rows, in the order given."""
         return PlotBatch(*(getattr(self, name)[rows] for name in COLUMNS))
 
+    @property
+    def is_simulated(self) -> NDArray[np.bool_]:
+        """(P,) which plots are of no real target, as their sensor says."""
+        return np.asarray((self.flags & np.uint16(PlotFlag.SIMULATED)) != 0)
+
 
 COLUMNS: tuple[str, ...] = tuple(column.name for column in fields(PlotBatch))
 _EMPTY_VALUES = {"squawk": NO_SQUAWK, "address": NO_ADDRESS, "callsign": NO_CALLSIGN, "flags": 0, "sensor": 0}

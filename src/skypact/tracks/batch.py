@@ -30,13 +30,14 @@ from skypact.tracks.measurement import (
 )
 from skypact.tracks.model import OutcomeReason
 from skypact.tracks.motion import Motion
-from skypact.tracks.state import Book, Looks, OpenPlots, Params, Tracks, Work
+from skypact.tracks.state import ANY, LIVE, Book, Looks, OpenPlots, Params, Tracks, Work
 from skypact.tracks.twins import end_twins
 from skypact.tracks.updating import confirm_sure_tracks, settle_plot, share_plots, update_track
 
 _LOOK_SPAN = 0.3  # of a period: plots of one sensor within it are of one look
 _AHEAD_MOST = 60.0  # s; a plot detected so long after it arrived has a wrong time
 _LATE_LOOKS = 3.0  # a plot older than its sensor's newest by so many periods is late
+_SIMULATED = int(PlotFlag.SIMULATED)
 _TEST = int(PlotFlag.TEST)
 _FILTERED, _MALFORMED, _LATE = int(Outcome.FILTERED), int(Outcome.MALFORMED), int(Outcome.LATE)
 _ACCEPTED = -1
@@ -72,7 +73,8 @@ def screen_plot(
         or abs(plots.real[p, P_AZIMUTH]) > 7.0
     ):
         return _MALFORMED, _OUT_OF_RANGE
-    if time < looks.latest[s] - max(_LATE_LOOKS * sensors.real[s, S_PERIOD], late_limit):
+    sort = ANY if (plots.codes[p, P_FLAGS] & _SIMULATED) != 0 else LIVE
+    if time < looks.latest[s, sort] - max(_LATE_LOOKS * sensors.real[s, S_PERIOD], late_limit):
         return _LATE, _OLDER
     return _ACCEPTED, 0
 
@@ -96,7 +98,7 @@ def process_batch(
     """Take in one batch.
 
     Args:
-        plots: the batch. order: its plots by sensor, then time.
+        plots: the batch. order: its plots by sensor, live before simulated, then time.
         base: place of its first plot in the order in which the tracker was given plots.
         without_tests: whether to leave out test targets.
         sensors: the sensor table. frame: the centre's. motion: the bank. params: the settings.
@@ -114,22 +116,26 @@ def process_batch(
     first = 0
     while first < kept:
         s = plots.codes[work.kept[first], P_SENSOR]
+        is_simulated = (plots.codes[work.kept[first], P_FLAGS] & _SIMULATED) != 0
         start = plots.real[work.kept[first], P_TIME]
         last = first + 1
         while last < kept:
             p = work.kept[last]
             if (
                 plots.codes[p, P_SENSOR] != s
+                or ((plots.codes[p, P_FLAGS] & _SIMULATED) != 0) != is_simulated
                 or plots.real[p, P_TIME] > start + _LOOK_SPAN * sensors.real[s, S_PERIOD]
             ):
                 break
             last += 1
         newest = plots.real[work.kept[last - 1], P_TIME]
-        if looks.latest[s] == -np.inf:
+        if looks.latest[s, LIVE] == -np.inf:
             start_clutter(looks, s, newest)
-        looks.latest[s] = max(looks.latest[s], newest)
-        looks.now[0] = max(looks.now[0], newest)
-        # All of one look of one sensor: a track has at most one of these plots, a plot one track.
+        for sort in range(ANY if is_simulated else LIVE, ANY + 1):
+            looks.latest[s, sort] = max(looks.latest[s, sort], newest)
+            looks.now[sort] = max(looks.now[sort], newest)
+        # All of one look of one sensor, all live or all simulated: a track has at most one of these plots,
+        # a plot one track.
         pairs, touched = gather_pairs(
             plots, work.kept, first, last, sensors, frame, motion, params, tracks, looks, book, work
         )

@@ -9,6 +9,7 @@ from skypact.tracks.model import OutcomeReason
 from skypact.tracks.state import (
     ACTIVE,
     ACTIVE_LIST,
+    ANY,
     B_NUMBER,
     B_OUTCOME,
     B_PLOT,
@@ -17,6 +18,7 @@ from skypact.tracks.state import (
     CONFIRMED,
     FREE,
     FREE_LIST,
+    LIVE,
     NEWEST_OPEN,
     NUMBERS_FIRST,
     NUMBERS_LEFT,
@@ -27,6 +29,7 @@ from skypact.tracks.state import (
     O_RING,
     O_SENSOR,
     O_SETTLED,
+    O_SIMULATED,
     O_TIME,
     O_WAITING,
     OLDEST_OPEN,
@@ -100,10 +103,11 @@ def release_open_plot(
         return
     if opened.ints[o, O_SETTLED] == 0:
         settle(book, opened.ints[o, O_PLOT], _CLUTTER, -1, -1, reason)
-        s = opened.ints[o, O_SENSOR]
-        learn_clutter(
-            looks, sensors, s, opened.ints[o, O_RING], opened.real[o, O_HEIGHT], opened.real[o, O_TIME]
-        )
+        if opened.ints[o, O_SIMULATED] == 0:
+            s = opened.ints[o, O_SENSOR]
+            learn_clutter(
+                looks, sensors, s, opened.ints[o, O_RING], opened.real[o, O_HEIGHT], opened.real[o, O_TIME]
+            )
     opened.free[book.counts[OPEN_FREE]] = o
     book.counts[OPEN_FREE] += 1
 
@@ -113,16 +117,18 @@ def expire_open_plots(
     opened: OpenPlots, s: int, looks: Looks, sensors: Sensors, book: Book, life: float
 ) -> None:
     """End the wait of a sensor's plots that are older than `life`, s."""
-    o = looks.queue[s, OLDEST_OPEN]
-    while o >= 0 and opened.real[o, O_TIME] + life < looks.latest[s]:
-        following = opened.ints[o, O_QUEUE]
-        leave_cell(o, opened.links, book.heads[OPEN_HEADS])
-        opened.ints[o, O_WAITING] = 0
-        release_open_plot(opened, o, looks, sensors, book, _NO_SECOND)
-        o = following
-    looks.queue[s, OLDEST_OPEN] = o
-    if o < 0:
-        looks.queue[s, NEWEST_OPEN] = -1
+    for sort in (LIVE, ANY):
+        queue = looks.queue[s, sort]
+        o = queue[OLDEST_OPEN]
+        while o >= 0 and opened.real[o, O_TIME] + life < looks.latest[s, sort]:
+            following = opened.ints[o, O_QUEUE]
+            leave_cell(o, opened.links, book.heads[OPEN_HEADS])
+            opened.ints[o, O_WAITING] = 0
+            release_open_plot(opened, o, looks, sensors, book, _NO_SECOND)
+            o = following
+        queue[OLDEST_OPEN] = o
+        if o < 0:
+            queue[NEWEST_OPEN] = -1
 
 
 @inner_kernel
@@ -175,7 +181,7 @@ def drop_track(tracks: Tracks, t: int, opened: OpenPlots, looks: Looks, sensors:
         release_open_plot(opened, tracks.held[t, h], looks, sensors, book, _DROPPED)
     tracks.ints[t, T_HELD_COUNT] = 0
     if tracks.ints[t, T_NUMBER] > 0:
-        give_number_back(book, tracks.ints[t, T_NUMBER], looks.now[0])
+        give_number_back(book, tracks.ints[t, T_NUMBER], looks.now[ANY])
         tracks.ints[t, T_NUMBER] = -1
     leave_cell(t, tracks.links, book.heads[TRACK_HEADS])
     last = book.counts[ACTIVE] - 1

@@ -45,6 +45,7 @@ from skypact.tracks.state import (
     T_EXISTENCE,
     T_HIT,
     T_PLACE_VARIANCE,
+    T_SIMULATED,
     T_SPEED_VARIANCE,
     T_SQUAWK,
     T_TIME,
@@ -70,6 +71,7 @@ _ACCELERATION = 40.0  # m/s² that the cheap gate allows for
 _HEIGHT_UNKNOWN = 12_000.0  # m; heights that a plot without one may have
 _SAME_LOOK = 0.6  # of the period: two plots of one sensor closer than that are of one look
 _GARBLED = int(PlotFlag.GARBLED)
+_SIMULATED = int(PlotFlag.SIMULATED)
 
 
 @inner_kernel
@@ -241,6 +243,8 @@ def try_pair(
 ) -> float:
     """The density of a plot under a track times what their codes say; 0 when it is outside a gate."""
     s = plots.codes[p, P_SENSOR]
+    if ((plots.codes[p, P_FLAGS] & _SIMULATED) != 0) != (tracks.ints[t, T_SIMULATED] != 0):
+        return 0.0  # an exercise and live traffic never feed each other
     time = plots.real[p, P_TIME]
     late = time - tracks.real[t, T_TIME]
     if abs(time - tracks.passes[t, s, T_HIT]) < _SAME_LOOK * sensors.real[s, S_PERIOD]:

@@ -46,6 +46,7 @@ from skypact.tracks.state import (
     O_RING,
     O_SENSOR,
     O_SETTLED,
+    O_SIMULATED,
     O_SQUAWK,
     O_TIME,
     O_WAITING,
@@ -154,17 +155,19 @@ def open_plot(
     opened.ints[o, O_RING] = work.ints[p, W_RING]
     opened.ints[o, O_HOLDERS] = 1
     opened.ints[o, O_SETTLED] = 0
+    opened.ints[o, O_SIMULATED] = 1 if (plots.codes[p, P_FLAGS] & _SIMULATED) != 0 else 0
     opened.ints[o, O_WAITING] = 0
     if is_waiting:
         opened.ints[o, O_WAITING] = 1
         cell = cell_of(opened.place[o, 0], opened.place[o, 1], params.cell_size)
         enter_cell(o, cell, opened.links, book.heads[OPEN_HEADS])
         opened.ints[o, O_QUEUE] = -1
-        if looks.queue[s, NEWEST_OPEN] >= 0:
-            opened.ints[looks.queue[s, NEWEST_OPEN], O_QUEUE] = o
+        queue = looks.queue[s, opened.ints[o, O_SIMULATED]]
+        if queue[NEWEST_OPEN] >= 0:
+            opened.ints[queue[NEWEST_OPEN], O_QUEUE] = o
         else:
-            looks.queue[s, OLDEST_OPEN] = o
-        looks.queue[s, NEWEST_OPEN] = o
+            queue[OLDEST_OPEN] = o
+        queue[NEWEST_OPEN] = o
     return o
 
 
@@ -250,7 +253,8 @@ def find_partner(
             cell = neighbour_cell(centre, column, row)
             other = book.heads[OPEN_HEADS, bucket_of(cell)]
             while other >= 0:
-                if opened.links[other, L_CELL] == cell and other != o:
+                is_same_kind = opened.ints[other, O_SIMULATED] == opened.ints[o, O_SIMULATED]
+                if opened.links[other, L_CELL] == cell and other != o and is_same_kind:
                     z = opened.ints[other, O_SENSOR]
                     elapsed = opened.real[o, O_TIME] - opened.real[other, O_TIME]
                     is_same_look = z == s and abs(elapsed) < 0.6 * sensors.real[s, S_PERIOD]
@@ -344,7 +348,7 @@ def start_track(
     tracks.real[t, T_ALTITUDE_TIME] = np.nan
     if not isnan(opened.real[newest, O_ALTITUDE]):
         tracks.real[t, T_ALTITUDE_TIME] = opened.real[newest, O_TIME]
-    tracks.ints[t, T_SIMULATED] = 1 if (plots.codes[p, P_FLAGS] & _SIMULATED) != 0 else 0
+    tracks.ints[t, T_SIMULATED] = opened.ints[o, O_SIMULATED]
     tracks.held[t, 0] = partner
     tracks.held[t, 1] = o
     tracks.ints[t, T_HELD_COUNT] = 2

@@ -14,8 +14,10 @@ from skypact.tracks.measurement import S_ASKS, S_DETECTION, S_HAS_SITE, S_PERIOD
 from skypact.tracks.state import (
     ACTIVE,
     ACTIVE_LIST,
+    ANY,
     CONFIRMED,
     HELD_MOST,
+    LIVE,
     T_BLIND,
     T_CHECKED,
     T_DOUBTFUL,
@@ -26,6 +28,7 @@ from skypact.tracks.state import (
     T_HIT,
     T_MISSES,
     T_SEEN,
+    T_SIMULATED,
     T_STATUS,
     T_TIME,
     TENTATIVE,
@@ -54,7 +57,8 @@ def check_track(
     book: Book,
 ) -> None:
     """Bring a track's existence up to now: time passed, and passes of sensors that brought no plot."""
-    now = looks.now[0]
+    sort = ANY if tracks.ints[t, T_SIMULATED] != 0 else LIVE
+    now = looks.now[sort]
     elapsed = now - tracks.real[t, T_TIME]
     whole = tracks.whole[t]
     x = whole[0] + elapsed * whole[3]
@@ -65,7 +69,7 @@ def check_track(
     existence = tracks.real[t, T_EXISTENCE]
     for s in range(len(sensors.real)):
         period = sensors.real[s, S_PERIOD]
-        newest = looks.latest[s]
+        newest = looks.latest[s, sort]
         if newest < now - max(_SILENT_LOOKS * period, _SILENT_LEAST):
             tracks.passes[t, s, T_SEEN] = max(tracks.passes[t, s, T_SEEN], newest)
             continue
@@ -134,11 +138,10 @@ def check_tracks(
     book: Book,
 ) -> None:
     """Check the tracks that are due, and end the wait of old open plots."""
-    now = looks.now[0]
     place = 0
     while place < book.counts[ACTIVE]:
         t = tracks.lists[ACTIVE_LIST, place]
-        if tracks.real[t, T_DUE] <= now:
+        if tracks.real[t, T_DUE] <= looks.now[ANY if tracks.ints[t, T_SIMULATED] != 0 else LIVE]:
             check_track(t, sensors, frame, params, tracks, opened, looks, book)
             if tracks.ints[t, T_STATUS] != CONFIRMED and tracks.ints[t, T_STATUS] != TENTATIVE:
                 continue  # another track has taken its place in the list

@@ -63,7 +63,7 @@ class Picture:
     movement: Floats2  # (N, 3) probability of straight flight, right turn, left turn; the rest is open
     existence: Floats1  # (N,) probability that there is a target
     is_coasting: NDArray[np.bool_]  # (N,) predicted, for lack of plots that were expected
-    is_simulated: NDArray[np.bool_]  # (N,) the last plot that fed it was flagged as simulated
+    is_simulated: NDArray[np.bool_]  # (N,) from its birth on; fed by simulated plots alone, others by none
     updated: Floats1  # (N,) detection time of the last plot, UTC s since 1970
     born: Floats1  # (N,) detection time of the first plot, UTC s since 1970
     squawk: NDArray[np.int16]  # (N,) -1 for none

@@ -19,6 +19,7 @@ from skypact.core.arrays import (
     MutableInt32s2,
     MutableInts1,
     MutableInts2,
+    MutableInts3,
 )
 from skypact.tracks.measurement import Rows, make_rows
 
@@ -53,7 +54,7 @@ T_ADDRESS = 8
 T_RIVAL_ADDRESS = 9
 T_CALLSIGN = 10
 T_HELD_COUNT = 11
-T_SIMULATED = 12  # 1: the last plot that fed it was flagged as simulated
+T_SIMULATED = 12  # 1: of simulated plots alone, 0: of live ones alone; from its birth on
 T_INTS = 13
 # Last index of `Tracks.passes` and `Tracks.missed`.
 T_SEEN = 0  # time of the last pass of the sensor that is accounted for, s
@@ -85,11 +86,14 @@ O_HOLDERS = 6  # tentative tracks, plus one while it waits for a partner
 O_SETTLED = 7  # 1: its outcome is known
 O_WAITING = 8  # 1: a later plot may start a track with it
 O_QUEUE = 9  # next younger waiting plot of the same sensor, -1 at the end
-O_INTS = 10
+O_SIMULATED = 10  # 1: flagged as simulated
+O_INTS = 11
 
+# Last index of `Looks.latest`, and index of `Looks.now`. What is simulated may tell nothing of live tracks.
+LIVE, ANY = 0, 1  # of live plots alone; of all
 # Last index of `Looks.clutter` and `Looks.clutter_total`.
 C_COUNT, C_TIME = 0, 1  # false plots in the fading memory; time to which it has faded, s
-# Columns of `Looks.queue`: first and last of the sensor's waiting plots, -1 for none.
+# Last index of `Looks.queue`: first and last of the sensor's waiting plots, -1 for none.
 OLDEST_OPEN, NEWEST_OPEN = 0, 1
 
 # Columns of `Work.real`.
@@ -143,12 +147,12 @@ class OpenPlots(NamedTuple):
 class Looks(NamedTuple):
     """What is known of each sensor's looks and false plots."""
 
-    latest: MutableFloats1  # (S,) newest detection time, s; -inf before the first plot
-    queue: MutableInts2  # (S, 2)
+    latest: MutableFloats2  # (S, 2) newest detection time, s; -inf before the first plot
+    queue: MutableInts3  # (S, 2, 2) second index 1: simulated plots
     clutter: MutableFloats4  # (S, 2, cells, 2); second index 1: plots with height
     clutter_total: MutableFloats3  # (S, 2, 2) over all cells
     height_bands: MutableFloats2  # (S, HEIGHT_BANDS) false plots by height
-    now: MutableFloats1  # (1,) newest detection time of any sensor, s
+    now: MutableFloats1  # (2,) newest detection time of any sensor, s
 
 
 class Book(NamedTuple):
@@ -255,12 +259,12 @@ def make_looks(clutter_per_scan: Floats1, memory_looks: float) -> Looks:
     total = np.zeros((count, 2, 2))
     total[:, :, C_COUNT] = clutter_per_scan[:, None] * memory_looks
     return Looks(
-        latest=np.full(count, -np.inf),
-        queue=np.full((count, 2), -1, np.int64),
+        latest=np.full((count, 2), -np.inf),
+        queue=np.full((count, 2, 2), -1, np.int64),
         clutter=np.zeros((count, 2, RINGS * WEDGES, 2)),
         clutter_total=total,
         height_bands=np.zeros((count, HEIGHT_BANDS)),
-        now=np.full(1, -np.inf),
+        now=np.full(2, -np.inf),
     )
 
 

@@ -37,6 +37,7 @@ from skypact.tracks.picturing import extrapolate_tracks, list_shown
 from skypact.tracks.settings import TrackerSettings
 from skypact.tracks.state import (
     ACTIVE,
+    ACTIVE_LIST,
     B_NUMBER,
     B_OUTCOME,
     B_PLOT,
@@ -52,7 +53,9 @@ from skypact.tracks.state import (
     T_ALTITUDE_TIME,
     T_BORN,
     T_CALLSIGN,
+    T_DUE,
     T_EXISTENCE,
+    T_HIDDEN,
     T_HIT,
     T_MISSES,
     T_NUMBER,
@@ -127,14 +130,24 @@ class Tracker:
         self._tracks = add_passes(self._tracks, len(sensors))
         self._looks = add_looks(self._looks, sensors.clutter_per_scan, MEMORY_LOOKS)
 
+    def end_simulated(self, sensors: NDArray[np.int32]) -> None:
+        """End the simulated tracks that any of these rows of the sensor table ever fed."""
+        active = self._tracks.lists[ACTIVE_LIST, : self._book.counts[ACTIVE]].copy()
+        fed = (self._tracks.passes[active][:, sensors, T_HIT] > -np.inf).any(axis=1)
+        ended = active[fed & (self._tracks.ints[active, T_SIMULATED] != 0)]
+        # Nobody sees them from now on, no plot is theirs, and the next check takes their slots back.
+        self._tracks.ints[ended, T_HIDDEN] = 1
+        self._tracks.real[ended, T_EXISTENCE] = 0.0
+        self._tracks.real[ended, T_DUE] = -np.inf
+
     def process(self, plots: PlotBatch) -> None:
         """Take in one closed batch; its plots may be in any order of detection."""
         count = len(plots)
         if count:
             self._make_room(count)
             columns = read_only(_plot_arrays(plots))
-            # By sensor, then time; ties in order of arrival.
-            order = np.lexsort((plots.time, plots.sensor)).astype(np.int32)
+            # By sensor, live before simulated, then time; ties in order of arrival.
+            order = np.lexsort((plots.time, plots.is_simulated, plots.sensor)).astype(np.int32)
             process_batch(
                 columns,
                 order,

@@ -27,6 +27,7 @@ from skypact.tracks.measurement import (
 from skypact.tracks.model import OutcomeReason
 from skypact.tracks.motion import Motion
 from skypact.tracks.state import (
+    ANY,
     CONFIRMED,
     HELD_MOST,
     NUMBERS_SHORT,
@@ -48,7 +49,6 @@ from skypact.tracks.state import (
     T_RIVAL_SQUAWK,
     T_SEEN,
     T_SERIAL,
-    T_SIMULATED,
     T_SQUAWK,
     T_STATUS,
     T_TIME,
@@ -77,7 +77,6 @@ _FREE_ENOUGH = 0.3  # probability that a plot is of no track, for it to wait for
 _UPDATED, _CLUTTER = int(Outcome.UPDATED), int(Outcome.CLUTTER)
 _LATE, _MALFORMED = int(Outcome.LATE), int(Outcome.MALFORMED)
 _GARBLED = int(PlotFlag.GARBLED)
-_SIMULATED = int(PlotFlag.SIMULATED)
 _NONE = int(OutcomeReason.NONE)
 _NEAR_TRACK = int(OutcomeReason.NEAR_TRACK)
 _NO_POSITION = int(OutcomeReason.NO_POSITION)
@@ -152,7 +151,7 @@ def blend_plots(
 
 @inner_kernel
 def take_codes(plots: Plots, p: int, tracks: Tracks, t: int) -> None:
-    """Take a plot's codes, altitude and being simulated into a track; a code that differs must come twice.
+    """Take a plot's codes and altitude into a track; a code that differs must come twice.
 
     The flag of a garbled plot does not say whether it is the squawk or the altitude, so neither is
     trusted: its altitude is not taken, its squawk only where the track has none, and when it comes twice.
@@ -178,7 +177,6 @@ def take_codes(plots: Plots, p: int, tracks: Tracks, t: int) -> None:
     if is_clear and not isnan(plots.real[p, P_ALTITUDE]):
         tracks.real[t, T_ALTITUDE] = plots.real[p, P_ALTITUDE]
         tracks.real[t, T_ALTITUDE_TIME] = plots.real[p, P_TIME]
-    tracks.ints[t, T_SIMULATED] = 1 if (plots.codes[p, P_FLAGS] & _SIMULATED) != 0 else 0
 
 
 @inner_kernel
@@ -351,7 +349,7 @@ def confirm_sure_tracks(
             continue
         is_sure = tracks.real[t, T_EXISTENCE] >= params.confirm_existence
         if is_sure and tracks.ints[t, T_PLOTS] >= params.confirm_plots:
-            number = take_number(book, looks.now[0], params.number_rest)
+            number = take_number(book, looks.now[ANY], params.number_rest)
             if number < 0:
                 book.counts[NUMBERS_SHORT] += 1
             else:
