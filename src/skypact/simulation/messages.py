@@ -91,6 +91,7 @@ def _target_reports(plots: PlotBatch, sensors: SensorTable) -> dict[str, NDArray
         **_sources(sensors, plots.sensor),
         "140": plots.time % DAY,
         "020/TYP": type_of_report.astype(np.float64),
+        "020/SIM": plots.is_simulated.astype(np.float64),
         "040/RHO": plots.range / NAUTICAL_MILE,
         "040/THETA": plots.azimuth / DEGREE,
         "070/V": np.where(has_squawk, 0.0, np.nan),

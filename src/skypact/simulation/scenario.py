@@ -85,6 +85,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     start: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)  # whole seconds, UTC
     partners: tuple[str, ...] = ("alpha", "bravo")  # own strips of the area, from west to east
     height_minus_altitude_m: float = 0.0  # the air pressure of the day
+    simulated: bool = False  # plots say that they are simulated: injects for an exercise
 
 
 def preset_names() -> list[str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skypact.core.arrays import Floats1, Floats2
 from skypact.core.units import DEGREE, KILOMETRE
-from skypact.plots.model import join_plots
+from skypact.plots.model import PlotFlag, join_plots
 from skypact.plots.parquet import fill_sigmas
 from skypact.sensors.model import ReferencePoint, Sensor, make_sensor_table
 from skypact.simulation.kernels import add_cover
@@ -141,6 +141,8 @@ class World:
         received = received[order]
         plots = dataclasses.replace(plots.take(order), received=received)
         plots.time[:] += begin
+        if scenario.simulated:
+            plots.flags[:] |= np.uint16(PlotFlag.SIMULATED)
         group = np.zeros(len(plots), dtype=np.int64)
         group[1:] = np.cumsum((np.diff(received) != 0.0) | (np.diff(plots.sensor) != 0))
         self._stretch += 1
