@@ -269,6 +269,46 @@ def partner_revoke(
     partner_revoke(read_config(config), partner, reason)
 
 
+exercise_app = typer.Typer(
+    help="Exercises with partners: simulated traffic, agreed by both sides, never mixed up with live.",
+    no_args_is_help=True,
+)
+app.add_typer(exercise_app, name="exercise")
+ExerciseArgument = Annotated[str, typer.Argument(help="Name of the exercise, the same on all sides.")]
+
+
+@exercise_app.command(
+    "begin", epilog='Example: skypact exercise begin centre.toml EAST-1 --reason "training"'
+)
+def exercise_begin(config: ConfigArgument, name: ExerciseArgument, reason: ReasonOption) -> None:
+    """Take part in an exercise: on with each partner whose people began one of the same name."""
+    from skypact.centre.partners import exercise_begin
+    from skypact.config import read_config
+
+    exercise_begin(read_config(config), name, reason)
+
+
+@exercise_app.command("end", epilog="Example: skypact exercise end centre.toml EAST-1")
+def exercise_end(config: ConfigArgument, name: ExerciseArgument, reason: ReasonOption = "") -> None:
+    """End an exercise, for both sides."""
+    from skypact.centre.partners import exercise_end
+    from skypact.config import read_config
+
+    exercise_end(read_config(config), name, reason)
+
+
+@exercise_app.command("status", epilog="Example: skypact exercise status centre.toml")
+def exercise_status(
+    config: ConfigArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Say which exercise the running centre takes part in, and with whom it is on."""
+    from skypact.centre.partners import exercise_status
+    from skypact.config import read_config
+
+    exercise_status(read_config(config), as_json)
+
+
 journal_app = typer.Typer(help="The journal: what befell and was decided, provable.", no_args_is_help=True)
 app.add_typer(journal_app, name="journal")
 JournalArgument = Annotated[Path, typer.Argument(help="Data folder of a centre, journal or export folder.")]

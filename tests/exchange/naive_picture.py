@@ -8,6 +8,8 @@ from skypact.exchange.kernels import offset_between
 
 def compare(one, i, other, j, gate):
     """Squared distance and log-likelihood ratio of two rows of reports, None where the pair is forbidden."""
+    if one.is_simulated[i] != other.is_simulated[j]:
+        return None
     both_addressed = one.address[i] >= 0 and other.address[j] >= 0
     if both_addressed and one.address[i] != other.address[j]:
         return None

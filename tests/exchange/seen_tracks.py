@@ -73,6 +73,7 @@ def random_report(rng: np.random.Generator, count: int, area: float) -> TrackRep
         squawk=rng.integers(-1, 3, count),
         address=rng.integers(-3, 6, count).clip(-1),
         callsign=rng.integers(0, 3, count),
+        is_simulated=rng.random(count) < 0.3,
     )
     made.velocity[:] = rng.normal(0.0, 60.0, (count, 3))
     made.velocity[rng.random(count) < 0.2] = np.nan

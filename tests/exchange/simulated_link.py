@@ -13,7 +13,7 @@ from skypact.exchange.memory_engine import MemoryNetwork
 from skypact.exchange.model import Rung, TrackReport
 from skypact.exchange.policy import ReleasePolicy, parse_policy
 from skypact.exchange.reader import Reader, Received
-from skypact.plots.model import PlotBatch, make_plots
+from skypact.plots.model import PlotBatch, PlotFlag, make_plots
 from skypact.sensors.model import Sensor, SensorHealth, SensorState, make_sensor_table
 
 START = 1_750_000_000.0
@@ -132,11 +132,13 @@ class SimulatedLink:
         seed: int = 0,
         skew: float = 0.0,
         pace: float = STEP,
+        simulated: int = 0,
     ) -> None:
         self.clock = SimulatedClock(START)
         self.network = MemoryNetwork(self.clock, seed)
         self.skew = skew  # s that Bravo's clock is ahead
         self.tracks = tracks
+        self.simulated = simulated  # of these tracks, the first; half of the plots are, too, if any
         self.plots_per_second = plots_per_second
         self.policy = policy or make_policy()
         self.pace = pace
@@ -189,7 +191,11 @@ class SimulatedLink:
             sigma_range=50.0,
             sigma_azimuth=0.001,
         )
+        if self.simulated:
+            plots.flags[::2] = PlotFlag.SIMULATED
         report = make_report(self.tracks, now) if self.steps % round(1.0 / self.pace) == 0 else None
+        if report is not None:
+            report.is_simulated[: self.simulated] = True
         records = list(enumerate(self.journal[self.given :], start=self.given + 1))
         self.given = len(self.journal)
         self.gateway.step(now, report, plots, SENSORS, make_health(now), records)

@@ -287,6 +287,30 @@ def test_what_a_person_forbade_is_never_bound_and_let_go_at_once():
         assert watch(correlator, own, partner, [time]).rows_of("BRAVO").tolist() == [-1]
 
 
+def test_an_inject_on_a_live_aircraft_is_never_bound_to_it_not_even_by_hand():
+    correlator = Correlator()
+    own, partner = flying("ALPHA", address=7), flying("BRAVO", address=7, is_simulated=True)
+    assert watch(correlator, own, partner, range(1, 6)).members.tolist() == [[0, -1], [-1, 0]]
+    correlator.bind(own(0.0).uid[0], partner(0.0).uid[0])
+    assert watch(correlator, own, partner, range(6, 9)).members.tolist() == [[0, -1], [-1, 0]]
+
+
+def test_two_injects_are_bound_like_live_tracks_beside_the_live_pair_on_the_same_path():
+    def both(centre: str):
+        return lambda time: report(centre, time, [200.0 * time] * 2, is_simulated=[False, True])
+
+    last = watch(Correlator(), both("ALPHA"), both("BRAVO"), range(1, 6))
+    assert last.members.tolist() == [[0, 0], [1, 1]]
+
+
+def test_a_pair_one_of_which_says_it_is_simulated_from_now_on_ends_at_once():
+    correlator = Correlator()
+    own, partner = flying("ALPHA", address=7), flying("BRAVO", address=7)
+    assert watch(correlator, own, partner, [1.0]).rows_of("BRAVO").tolist() == [0]
+    feigned = flying("BRAVO", address=7, is_simulated=True)
+    assert watch(correlator, own, feigned, [2.0]).rows_of("BRAVO").tolist() == [-1]
+
+
 def test_a_pair_comes_back_at_the_first_look_after_a_cut():
     correlator = Correlator()
     own, partner = flying("ALPHA"), flying("BRAVO")

@@ -158,7 +158,7 @@ def test_what_is_withheld_is_taken_from_who_gives_it():
 
 
 def test_simulated_tracks_stay_marked_when_they_are_fused():
-    fused = fused_from(seen("ALPHA"), {"BRAVO": seen("BRAVO", is_simulated=True)}, 100.0)
+    fused = fused_from(seen("ALPHA", is_simulated=True), {"BRAVO": seen("BRAVO", is_simulated=True)}, 100.0)
     assert fused.tracks.is_simulated.tolist() == [True]
 
 

@@ -12,6 +12,7 @@ from skypact.exchange.model import Rung
 from skypact.exchange.wire import Ack, Beat, Hello, Plots, Sensors, Tracks, decode, encode_ack
 from skypact.plots.model import make_plots
 
+LATE = b'[[tracks]]\nname = "late"\ndelay_s = 10\n[[plots]]\nname = "late"\ndelay_s = 10\n'
 THIN = {"bytes_per_second": 100_000.0, "latency": 0.5}
 
 
@@ -396,12 +397,67 @@ def test_a_new_start_is_a_new_epoch_and_records_go_on_where_they_were():
 
 def test_hello_says_who_we_are_what_we_offer_and_that_it_is_an_exercise():
     link = SimulatedLink(policy=make_policy(b'rung = "tracks"\n' + ALL))
-    link.gateway.mode = "exercise"
+    link.gateway.exercise = "EAST-1"
     link.run(3.0)
     hello = decoded(link, "hello")[-1]
     assert isinstance(hello, Hello)
-    assert (hello.centre, hello.rung, hello.mode) == ("ALPHA", Rung.TRACKS, "exercise")
+    assert (hello.centre, hello.rung) == ("ALPHA", Rung.TRACKS)
+    assert (hello.mode, hello.exercise) == ("exercise", "EAST-1")
     assert hello.reference == SENSORS.reference
+
+
+def test_what_is_simulated_leaves_and_is_taken_only_while_an_exercise_is_on():
+    link = SimulatedLink(tracks=100, simulated=40)
+    link.until_on(Rung.PLOTS)
+    link.run(3.0)
+    assert len(link.uids()) == 60
+    assert not any(plots.is_simulated.any() for plots in link.plots)
+    link.gateway.exercise = "EAST-1"
+    link.run(3.0)
+    assert len(link.uids()) == 60, "the reader knows of no exercise"
+    assert not any(plots.is_simulated.any() for plots in link.plots)
+    assert link.reader.status.refused["simulated, and no exercise is on"] > 0
+    link.reader.takes_simulated = True
+    link.run(3.0)
+    assert link.report is not None and link.report.is_simulated.sum() == 40
+    assert len(link.uids()) == 100
+    assert any(plots.is_simulated.any() for plots in link.plots)
+    link.gateway.policy = link.policy  # a policy that is read anew changes nothing of it
+    link.run(3.0)
+    assert len(link.uids()) == 100
+    link.gateway.exercise = ""
+    link.run(0.1)
+    link.plots.clear()
+    link.run(3.0)
+    assert len(link.uids()) == 60
+    assert link.plots and not any(plots.is_simulated.any() for plots in link.plots)
+
+
+def test_the_reader_lets_go_of_what_is_simulated_at_once_when_its_side_ends_the_exercise():
+    link = SimulatedLink(tracks=100, simulated=40)
+    link.gateway.exercise = "EAST-1"
+    link.reader.takes_simulated = True
+    link.until(lambda: len(link.uids()) == 100)
+    link.cut()
+    link.run(2.0)
+    link.reader.takes_simulated = False
+    link.run(0.1)
+    assert len(link.uids()) == 60
+    assert link.report is not None and not link.report.is_simulated.any()
+
+
+def test_delayed_simulated_tracks_that_wait_do_not_leave_after_the_exercise():
+    link = SimulatedLink(tracks=100, simulated=40, policy=make_policy(LATE))
+    link.gateway.exercise = "EAST-1"
+    link.reader.takes_simulated = True
+    link.until(lambda: len(link.uids()) == 100)
+    link.gateway.exercise = ""
+    handed = len(link.outlet.handed)
+    link.run(15.0)
+    assert len(link.uids()) == 60
+    late = [decode(payload) for _, subject, payload in link.outlet.handed[handed:] if subject != "journal"]
+    assert not any(one.report.is_simulated.any() for one in late if isinstance(one, Tracks))
+    assert not any(one.plots.is_simulated.any() for one in late if isinstance(one, Plots))
 
 
 def test_a_target_that_is_gone_leaves_the_partner_s_picture_too():

@@ -86,6 +86,7 @@ def policies(kind: str) -> st.SearchStrategy[ReleasePolicy]:
         label=st.just(""),
         journal=st.just(()),
         rung=st.sampled_from(Rung),
+        exercise=st.sampled_from(["", "EAST-1"]),
         **chosen,
     )
 
@@ -162,6 +163,8 @@ def test_each_track_that_leaves_fits_a_rule_and_leaves_as_that_rule_says(policy,
     for out, n in enumerate(leaving):
         rule = policy.tracks[by_rule[n]]
         assert track_fits(rule, report, n)
+        assert policy.exercise or not report.is_simulated[n]
+        assert left.is_simulated[out] == report.is_simulated[n]
         for name in rule.withheld:
             assert is_empty(getattr(left, name)[out], name, TRACK_EMPTY), name
         if "velocity" in rule.withheld:
@@ -197,7 +200,8 @@ def test_a_track_stays_at_home_only_if_no_rule_fits_it(policy, seed):
     report = made_report(np.random.default_rng(seed), 30, NOW - 100.0)
     left = {tuple(uid) for uid in release_tracks(policy, report, NOW).uid.tolist()}
     for n, uid in enumerate(report.uid.tolist()):
-        if tuple(uid) not in left and policy.rung >= Rung.TRACKS:
+        may_leave = policy.exercise or not report.is_simulated[n]
+        if tuple(uid) not in left and policy.rung >= Rung.TRACKS and may_leave:
             assert not any(track_fits(rule, report, n) for rule in policy.tracks)
 
 
@@ -209,7 +213,7 @@ def test_what_a_withheld_field_holds_makes_no_difference_to_the_bytes(policy, se
     other = made_report(rng, 20, NOW - 100.0)
     by_rule = track_rules(policy, report)
     # What a rule judges by has to stay; the rest may change.
-    judged = {"height", "altitude", "identity", "kind", "sensors"}
+    judged = {"height", "altitude", "identity", "kind", "sensors", "is_simulated"}
     changed = {name: getattr(report, name).copy() for name in REPORT_COLUMNS}
     for n, place in enumerate(by_rule):
         for name in policy.tracks[place].withheld - judged if place >= 0 else REPORT_COLUMNS[1:]:
@@ -260,6 +264,8 @@ def test_each_plot_that_leaves_fits_a_rule_and_leaves_as_that_rule_says(policy, 
         sensor = SENSORS[plots.sensor[n]]
         assert message.sensor_names[left.sensor[out]] == sensor
         assert named(rule, sensor)
+        assert policy.exercise or not plots.flags[n] & PlotFlag.SIMULATED
+        assert left.flags[out] & PlotFlag.SIMULATED == plots.flags[n] & PlotFlag.SIMULATED
         assert received + rule.delay <= NOW
         level = plots.altitude[n] if not math.isnan(plots.altitude[n]) else plots.height[n]
         if math.isnan(plots.elevation[n]):
@@ -324,6 +330,12 @@ def test_an_empty_file_releases_nothing():
     assert not releases_record(policy, "link_up")
 
 
+def test_who_takes_part_in_an_exercise_leaves_whatever_the_file_says():
+    policy = parse_policy(b"", Path("bravo.toml"))
+    kinds = ("exercise_began", "exercise_ended", "suspended", "tracks_correlated")
+    assert [kind for kind in kinds if releases_record(policy, kind)] == ["exercise_began", "exercise_ended"]
+
+
 def test_a_plot_of_a_sensor_that_the_table_lacks_stays_at_home():
     policy = parse_policy(b'[[plots]]\nname = "all"', Path("bravo.toml"))
     plots = make_plots(3, sensor=[0, -1, 99], time=1.0, received=1.0, squawk=1)
@@ -334,8 +346,9 @@ def test_the_first_rule_that_fits_decides():
     policy = parse_policy(
         b'[[tracks]]\nname = "a"\nwithhold = ["squawk"]\n[[tracks]]\nname = "b"', Path("bravo.toml")
     )
-    left = release_tracks(policy, made_report(np.random.default_rng(1), 50), math.inf)
-    assert len(left) == 50
+    report = made_report(np.random.default_rng(1), 50)
+    left = release_tracks(policy, report.take(~report.is_simulated), math.inf)
+    assert len(left) == np.count_nonzero(~report.is_simulated)
     assert (left.squawk == -1).all()
 
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from skypact.centre.exercise import ExerciseBook
 from skypact.centre.system_picture import ForeignNumbers, report_of, system_picture, with_numbers
 from skypact.core.errors import BadInputError, SkypactError
 from skypact.core.text import callsigns_to_text
@@ -114,6 +115,8 @@ class Federation:
         self._correlator = Correlator()
         self._numbers = NumberBook(self.centre)
         self._foreign = ForeignNumbers()
+        self._exercises = ExerciseBook(journal, copies)
+        self._withdrawn: set[str] = set()  # partners whose simulated plots are to be forgotten
         self._health: Sequence[SensorHealth] = ()
         self._report: TrackReport | None = None  # our tracks, until they are given
         self._given: TrackReport | None = None  # the same, kept
@@ -125,6 +128,7 @@ class Federation:
         for name, (rung, reason) in suspended.items():
             if name in self.links:
                 self.links[name].gateway.ladder.suspend(rung, reason)
+        self._apply_exercises()
 
     def _make_link(self, name: str, copy: Copy, policy_file: Path, epoch: int) -> PartnerLink:
         content = _read_policy(policy_file)
@@ -223,6 +227,34 @@ class Federation:
         self._record(Resumed(partner=partner, by=by, reason=reason), now)
         link.gateway.ladder.resume()
 
+    def begin_exercise(self, name: str, by: str, reason: str, now: float) -> None:
+        """Take part in an exercise, as `ExerciseBook.begin` says."""
+        self._exercises.begin(name, by, reason, now)
+        self._apply_exercises()
+
+    def end_exercise(self, name: str, by: str, reason: str, now: float) -> None:
+        """Leave an exercise, as `ExerciseBook.end` says."""
+        self._exercises.end(name, by, reason, now)
+        self._apply_exercises()
+
+    def take_withdrawn(self) -> NDArray[np.int32]:
+        """Rows of sensors of partners with whom an exercise has ended since the last call.
+
+        Simulated tracks that they fed are to end: what they show is not for this centre any more.
+        """
+        rows = [row for row, name in enumerate(self.sensors.names) if name.split("/")[0] in self._withdrawn]
+        self._withdrawn.clear()
+        return np.array(rows, np.int32)
+
+    def _apply_exercises(self) -> None:
+        """Let simulated data pass where the logs of both sides hold one exercise, and nowhere else."""
+        for link in self.links.values():
+            is_on = self._exercises.is_on_with(link.name)
+            if link.reader.takes_simulated and not is_on:
+                self._withdrawn.add(link.name)
+            link.gateway.exercise = self._exercises.name if is_on else ""
+            link.reader.takes_simulated = is_on
+
     @property
     def journal_head(self) -> int:
         """Sequence of the last record of our journal."""
@@ -257,7 +289,7 @@ class Federation:
 
     def states(self, now: float) -> list[PartnerState]:
         """How the exchange with each partner stands."""
-        return [_state(link, now) for link in self.links.values()]
+        return [_state(link, now, self._exercises) for link in self.links.values()]
 
     def _link(self, partner: str) -> PartnerLink:
         if partner not in self.links:
@@ -318,7 +350,9 @@ class Federation:
 
     def _keep(self, link: PartnerLink, records: Sequence[StoredRecord], now: float) -> None:
         try:
-            link.copy.take([(record.sequence, record.payload) for record in records], now)
+            kept = link.copy.take([(record.sequence, record.payload) for record in records], now)
+            self._exercises.take(link.name, kept, now)
+            self._apply_exercises()
         except SkypactError as error:
             log.error("partner's journal not kept", extra={"partner": link.name, "error": str(error)})
 
@@ -425,7 +459,7 @@ def _shares(meter: Commonality) -> CommonalityShares:
     )
 
 
-def _state(link: PartnerLink, now: float) -> PartnerState:
+def _state(link: PartnerLink, now: float, exercises: ExerciseBook) -> PartnerState:
     out, back = link.gateway.status, link.reader.status
     return PartnerState(
         name=link.name,
@@ -436,7 +470,9 @@ def _state(link: PartnerLink, now: float) -> PartnerState:
         we_give_why=out.why,
         they_give=back.rung.name.lower(),
         suspended=link.gateway.ladder.reason or None,
-        mode=back.hello.mode if back.hello is not None else "live",
+        mode="exercise" if exercises.is_on_with(link.name) else "live",
+        exercise=exercises.name,
+        their_exercise=exercises.partner_name(link.name),
         tracks=link.tracks,
         report_age=None if link.report is None else now - link.report.time,
         bytes_out=out.rate,

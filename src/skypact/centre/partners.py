@@ -129,6 +129,54 @@ def partner_resume(settings: CentreSettings, partner: str, reason: str) -> None:
     typer.echo(f"{partner} gets again what its release policy allows")
 
 
+def exercise_begin(settings: CentreSettings, name: str, reason: str) -> None:
+    """Take part in an exercise.
+
+    Raises:
+        BadInputError: the centre does not run, there is no name or reason, or another exercise is on.
+    """
+    ask_centre(settings.data, "begin exercise", exercise=name, by=_who(), reason=reason)
+    typer.echo(f"exercise {name} has begun here; it is on with partners that began it too")
+    typer.echo("see: skypact exercise status CONFIG")
+
+
+def exercise_end(settings: CentreSettings, name: str, reason: str) -> None:
+    """End an exercise.
+
+    Raises:
+        BadInputError: the centre does not run, or takes no part in it.
+    """
+    ask_centre(settings.data, "end exercise", exercise=name, by=_who(), reason=reason)
+    typer.echo(f"exercise {name} has ended, here and with all partners")
+
+
+def exercise_status(settings: CentreSettings, as_json: bool) -> None:
+    """Say which exercise we take part in, and with whom it is on.
+
+    Raises:
+        BadInputError: the centre does not run.
+    """
+    states = msgspec.convert(ask_centre(settings.data, "partners"), list[PartnerState])
+    ours = next((state.exercise for state in states), "")
+    if as_json:
+        partners = {
+            state.name: {"mode": state.mode, "exercise": state.their_exercise, "link": state.link}
+            for state in states
+        }
+        typer.echo(msgspec.json.encode({"exercise": ours, "partners": partners}))
+        return
+    typer.echo(f"exercise {ours}" if ours else "no exercise is on here")
+    for state in states:
+        typer.echo(f"  {state.name}: {_exercise_with(state)}")
+
+
+def _exercise_with(state: PartnerState) -> str:
+    if state.mode == "exercise":
+        return "on" if state.link == "up" else f"on, as agreed before; the link is {state.link}"
+    waits = "it has not begun it" if state.exercise else "live"
+    return f"{waits}; it takes part in {state.their_exercise}" if state.their_exercise else waits
+
+
 def partner_renew(settings: CentreSettings, out: Path) -> None:
     """Make our next certificate, and write the file that all partners need before it holds.
 

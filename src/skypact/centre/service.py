@@ -130,6 +130,8 @@ class Centre:
             stages: list[TakesSensors] = [self.tracker, self.ages, *self.on_sensors]
             for stage in stages:
                 stage.add_sensors(federation.sensors)
+        if len(withdrawn := federation.take_withdrawn()):
+            self.tracker.end_simulated(withdrawn)
         if len(theirs) == 0:
             return plots
         arrived = replace(theirs, received=np.full(len(theirs), closed))
@@ -269,11 +271,19 @@ def _handlers(
     def resume(request: dict[str, Any]) -> None:
         federation.resume(request["partner"], request["by"], request["reason"], clock.now())
 
+    def begin(request: dict[str, Any]) -> None:
+        federation.begin_exercise(request["exercise"], request["by"], request["reason"], clock.now())
+
+    def end(request: dict[str, Any]) -> None:
+        federation.end_exercise(request["exercise"], request["by"], request["reason"], clock.now())
+
     return {
         "partners": on_worker(lambda request: federation.states(clock.now())),
         "view": on_worker(lambda request: federation.view(request["partner"], clock.now())),
         "suspend": on_worker(suspend),
         "resume": on_worker(resume),
+        "begin exercise": on_worker(begin),
+        "end exercise": on_worker(end),
     }
 
 

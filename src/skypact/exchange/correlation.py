@@ -54,6 +54,7 @@ _SIGHTED: dict[str, type[np.generic]] = dict.fromkeys(Sighted._fields, np.float6
     "squawk": np.int16,
     "address": np.int32,
     "callsign": np.int64,
+    "is_simulated": np.bool_,
 }
 
 
@@ -157,7 +158,10 @@ class Correlator:
         self._lineages = _LineageBook(self.settings.lineage_memory)
 
     def bind(self, one: NDArray[np.uint64], other: NDArray[np.uint64]) -> None:
-        """A person says that two tracks, by their identifiers (2,), are one aircraft."""
+        """A person says that two tracks, by their identifiers (2,), are one aircraft.
+
+        Of a live and a simulated track that does not hold.
+        """
         self._by_hand[_hand_key(one, other)] = True
 
     def forbid(self, one: NDArray[np.uint64], other: NDArray[np.uint64]) -> None:
@@ -231,6 +235,7 @@ class Correlator:
         is_there = (rows >= 0).all(axis=1)
         held = np.flatnonzero(pairs.is_bound & is_there)
         pairs.is_bound[held] = self._keeps(pairs, held, rows[held], one, other, gate, now)
+        pairs.is_bound[is_there] &= _are_of_one_kind(one, other, rows[is_there])
         by_hand_codes = _codes(by_hand, other)
         if len(by_hand):
             codes = _codes(rows, other)
@@ -324,6 +329,9 @@ class Correlator:
         rows = _find_pairs(one, other, key)
         is_there = (rows >= 0).all(axis=1)
         rows, said = rows[is_there], said[is_there]
+        # Nobody may make one of an exercise and live traffic.
+        possible = ~said | _are_of_one_kind(one, other, rows)
+        rows, said = rows[possible], said[possible]
         # A track that was given several partners by hand keeps the first.
         for side in range(2):
             meant = np.flatnonzero(said)
@@ -428,6 +436,11 @@ def _find_pairs(one: _Side, other: _Side, key: NDArray[np.uint64]) -> NDArray[np
     """(K, 2) rows of the tracks of pairs; -1 for a track that is not there."""
     first = find_rows(one.uid, np.ascontiguousarray(key[:, :2]))
     return np.stack([first, find_rows(other.uid, np.ascontiguousarray(key[:, 2:]))], axis=1)
+
+
+def _are_of_one_kind(one: _Side, other: _Side, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether both tracks of each pair are live, or both simulated."""
+    return np.asarray(one.sighted.is_simulated[rows[:, 0]] == other.sighted.is_simulated[rows[:, 1]])
 
 
 def _codes(rows: NDArray[np.int64], other: _Side) -> NDArray[np.int64]:

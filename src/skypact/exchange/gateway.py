@@ -9,8 +9,7 @@ Nothing here waits for the partner: each step hands over what there is room for 
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -90,7 +89,6 @@ class Gateway:
         self.partner = partner
         self.outlet = outlet
         self.epoch = epoch
-        self.mode: Literal["live", "exercise"] = "live"
         self.flow = Flow()
         self.ladder = Ladder(policy.rung)
         self._policy = policy
@@ -126,10 +124,22 @@ class Gateway:
 
     @policy.setter
     def policy(self, policy: ReleasePolicy) -> None:
-        self._policy = policy
+        self._policy = replace(policy, exercise=self._policy.exercise)
         self.ladder.cap = policy.rung
         self._sensors = None
         self._forget_values()
+
+    @property
+    def exercise(self) -> str:
+        """The exercise that is on with the partner; "" for none, and then nothing simulated leaves."""
+        return self._policy.exercise
+
+    @exercise.setter
+    def exercise(self, exercise: str) -> None:
+        if exercise != self._policy.exercise:
+            self._policy = replace(self._policy, exercise=exercise)
+            self._sensors = None
+            self._forget_values()
 
     def step(
         self,
@@ -236,7 +246,7 @@ class Gateway:
 
     def _greet(self, now: float) -> None:
         """Say what is offered, after clearing what is no more, so that nobody who joins gets it."""
-        told = (self.ladder.offered, self.mode)
+        told = (self.ladder.offered, self.exercise)
         if self._told != told and self.ladder.offered < Rung.TRACKS:
             self._forget_values()
         if self._told == told and now < self._due.get("hello", -math.inf):
@@ -249,7 +259,8 @@ class Gateway:
             centre=self.centre,
             software=skypact.__version__,
             reference=self._sensors.reference,
-            mode=self.mode,
+            mode="exercise" if self.exercise else "live",
+            exercise=self.exercise,
             rung=self.ladder.offered,
         )
         self._put("hello", encode_hello(hello), now)

@@ -269,6 +269,7 @@ class Sighted(NamedTuple):
     squawk: Int16s1
     address: Int32s1
     callsign: Ints1
+    is_simulated: Bools1
 
 
 @kernel
@@ -301,10 +302,13 @@ def compare_tracks(one: Sighted, i: int, other: Sighted, j: int, gate: Gate) -> 
 
     Position and, where both have it, velocity are compared with the sum of their covariances; biases
     and clocks that differ add to it. The ratio is against two aircraft that have nothing to do with
-    each other. Returns infinity and minus infinity where the codes or the distance forbid the pair.
+    each other. Returns infinity and minus infinity where the codes or the distance forbid the pair, and
+    where one is simulated and the other is not.
 
     Source: Y. Bar-Shalom, X. R. Li, Multitarget-multisensor tracking, 1995, chapter 8.
     """
+    if one.is_simulated[i] != other.is_simulated[j]:
+        return np.inf, -np.inf
     has_address = one.address[i] >= 0 and other.address[j] >= 0
     if has_address and one.address[i] != other.address[j]:
         return np.inf, -np.inf

@@ -87,7 +87,9 @@ class PartnerState(msgspec.Struct, frozen=True, kw_only=True):
     we_give_why: str  # why it is no higher one; empty on the highest
     they_give: str
     suspended: str | None  # our reason, while a person has stopped what we give
-    mode: str  # live or exercise, as the partner says
+    mode: str  # exercise, while the logs of both sides hold the same one; else live
+    exercise: str = ""  # that our side takes part in; "" for none
+    their_exercise: str = ""  # that the partner takes part in, as its journal says; "" for none
     tracks: int  # of the partner in our picture
     report_age: float | None  # of its newest tracks, s
     bytes_out: float  # acknowledged in the last second

@@ -33,6 +33,7 @@ from skypact.sensors.model import Sensor, SensorHealth, SensorTable
 from skypact.tracks.model import Identity, TargetKind
 
 NO_RULE = -1
+EXERCISE_KINDS = frozenset({"exercise_began", "exercise_ended"})  # of the journal
 TrackField = Literal[
     "height", "altitude", "velocity", "squawk", "address", "callsign", "identity", "kind", "sensors"
 ]
@@ -80,6 +81,7 @@ class ReleasePolicy:
     journal: tuple[str, ...]  # kinds of records released whole, `*` for any characters
     tracks: tuple[Rule, ...]
     plots: tuple[Rule, ...]
+    exercise: str = ""  # that is on with the partner, no word of the file: without, nothing simulated leaves
 
     @property
     def digest(self) -> str:
@@ -116,6 +118,8 @@ def track_rules(policy: ReleasePolicy, report: TrackReport) -> NDArray[np.int64]
             # A track that no sensor fed lately is of unknown origin.
             fits &= (report.sensors != 0).any(axis=1) & ((report.sensors & ~allowed) == 0).all(axis=1)
         rules[fits] = place
+    if not policy.exercise:
+        rules[report.is_simulated] = NO_RULE
     return rules
 
 
@@ -153,6 +157,8 @@ def plot_rules(policy: ReleasePolicy, plots: PlotBatch, sensors: SensorTable) ->
         if rule.area is not None:
             fits &= rule.area.contains(latitude, longitude)
         rules[fits] = place
+    if not policy.exercise:
+        rules[plots.is_simulated] = NO_RULE
     return rules
 
 
@@ -194,8 +200,11 @@ def release_health(policy: ReleasePolicy, health: Sequence[SensorHealth]) -> tup
 
 
 def releases_record(policy: ReleasePolicy, kind: str) -> bool:
-    """Whether records of a kind leave whole; the others leave as stubs that only prove the chain."""
-    return any(fnmatchcase(kind, pattern) for pattern in policy.journal)
+    """Whether records of a kind leave whole; the others leave as stubs that only prove the chain.
+
+    Who takes part in an exercise always leaves: both sides must tell it from live, and prove who agreed.
+    """
+    return kind in EXERCISE_KINDS or any(fnmatchcase(kind, pattern) for pattern in policy.journal)
 
 
 def plot_places(plots: PlotBatch, sensors: SensorTable) -> tuple[Floats1, Floats1, Floats1]:
@@ -507,6 +516,7 @@ def _try_track(
         "uid": np.zeros((1, 2)),
         "velocity": np.full((1, 3), np.nan) if example.velocity_mps is None else [example.velocity_mps],
         "covariance": np.eye(4)[np.newaxis],
+        "is_simulated": False,
         "identity": _code(example.identity, Identity, f"{where}.track.identity"),
         "kind": _code(example.kind, TargetKind, f"{where}.track.kind"),
         "sensors": _sensor_bits(np.ones(len(sensors), np.bool_), max(1, -(-len(sensors) // 64)))[np.newaxis],

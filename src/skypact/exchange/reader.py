@@ -98,6 +98,7 @@ class Reader:
         self._beat: Beat | None = None
         self._sensors: tuple[Sensor, ...] = ()
         self._tiles: dict[int, Tracks] = {}
+        self._takes_simulated = False
         self._wiped_at = 0  # sequence up to which tiles are of a rung that was left
         self._tiles_changed = False
         self._none: TrackReport | None = None  # a report without tracks
@@ -163,6 +164,18 @@ class Reader:
         )
 
     @property
+    def takes_simulated(self) -> bool:
+        """Whether an exercise is on with the partner; else what is simulated is refused and counted."""
+        return self._takes_simulated
+
+    @takes_simulated.setter
+    def takes_simulated(self, takes: bool) -> None:
+        self._takes_simulated = takes
+        if not takes and any(tile.report.is_simulated.any() for tile in self._tiles.values()):
+            self._tiles = {number: _live_part(tile) for number, tile in self._tiles.items()}
+            self._tiles_changed = True
+
+    @property
     def status(self) -> ReaderStatus:
         """How the link does, as of the last step."""
         is_down = self._state is LinkState.DOWN
@@ -204,7 +217,19 @@ class Reader:
             self._values = max(self._values, content.sequence)
             self._newest[message.subject] = content.sequence
         self._owes_ack = True
-        return content
+        return content if self._takes_simulated else self._refuse_simulated(content, message)
+
+    def _refuse_simulated(self, content: Content, message: Message) -> Content:
+        """The content without what is simulated: no exercise is on."""
+        match content:
+            case Tracks() if content.report.is_simulated.any():
+                live: Content = _live_part(content)
+            case Plots() if content.plots.is_simulated.any():
+                live = replace(content, plots=content.plots.take(~content.plots.is_simulated))
+            case _:
+                return content
+        self._refuse("simulated, and no exercise is on", message)
+        return live
 
     def _fault(self, content: Content) -> str | None:
         """Why we can't use a message, if we can't."""
@@ -313,6 +338,10 @@ class Reader:
         self._reported = now
         filled = [tile.report for tile in self._tiles.values() if len(tile.report)]
         return _join_reports(filled) if filled else replace(self._none, time=now)
+
+
+def _live_part(tile: Tracks) -> Tracks:
+    return replace(tile, report=tile.report.take(~tile.report.is_simulated))
 
 
 def _subject(content: Content) -> str:

@@ -115,6 +115,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     reference: Geodetic  # origin of its local frame
     mode: Literal["live", "exercise"]
     rung: Rung  # the highest that it offers
+    exercise: Name = ""  # that is on with the reader; its simulated plots and tracks come along, flagged
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):

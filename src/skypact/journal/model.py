@@ -103,15 +103,19 @@ class PolicyChanged(Event, frozen=True, kw_only=True, tag="policy_changed"):
 
 
 class ExerciseBegan(Event, frozen=True, kw_only=True, tag="exercise_began"):
-    """The centre agreed to the exercise; it is on between centres that all agreed."""
+    """A person agreed to the exercise; it is on between centres that all agreed."""
 
     exercise: str
+    by: str = ""
+    reason: str = ""
 
 
 class ExerciseEnded(Event, frozen=True, kw_only=True, tag="exercise_ended"):
-    """The centre left the exercise."""
+    """A person ended the exercise here, or at the last partner that it was on with."""
 
     exercise: str
+    by: str = ""  # "" where a partner's word ended it, as the reason says
+    reason: str = ""
 
 
 class TracksCorrelated(Event, frozen=True, kw_only=True, tag="tracks_correlated"):
