@@ -533,6 +533,26 @@ def test_simulated_tracks_that_a_sensor_fed_end_at_once_and_no_others():
     assert tracker.tracks_alive == 6
 
 
+@pytest.mark.parametrize("silence", [8.0, 12.0, 24.0])
+def test_tracks_outlive_a_silence_of_the_radars_that_see_them(silence):
+    table = radars(3)
+    begin, end = START + 60.0, START + 60.0 + silence
+    seen = flights(table, 160)
+    # The third radar sees none of them, and goes on; the others come back one after the other.
+    plots = join_plots([seen.take(seen.sensor != 2), false_plots(table, 160, 20, np.random.default_rng(4))])
+    is_away = (plots.sensor != 2) & (plots.time > begin) & (plots.time < end + 1.5 * (plots.sensor == 1))
+    plots = plots.take(~is_away)
+    plots = plots.take(np.argsort(plots.received, kind="stable"))
+    tracker = Tracker(table)
+    track(tracker, plots.take(plots.received < begin))
+    before = tracker.picture(begin)
+    track(tracker, plots.take((plots.received >= begin) & (plots.received < end + 10.0)))
+    after = tracker.picture(end + 10.0)
+    assert len(before) == 6
+    assert_array_equal(after.uid, before.uid)
+    assert not after.is_coasting.any()
+
+
 def test_nobody_has_said_yet_who_and_what_a_track_is():
     table = radars()
     tracker = Tracker(table)

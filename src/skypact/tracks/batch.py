@@ -11,7 +11,7 @@ from skypact.tracks.books import settle
 from skypact.tracks.clutter import start_clutter
 from skypact.tracks.earth import Frame
 from skypact.tracks.gating import gather_pairs
-from skypact.tracks.lifecycle import check_tracks
+from skypact.tracks.lifecycle import check_tracks, note_gap
 from skypact.tracks.measurement import (
     P_ALTITUDE,
     P_AZIMUTH,
@@ -132,6 +132,7 @@ def process_batch(
         if looks.latest[s, LIVE] == -np.inf:
             start_clutter(looks, s, newest)
         for sort in range(ANY if is_simulated else LIVE, ANY + 1):
+            note_gap(looks, s, sort, sensors, start)
             looks.latest[s, sort] = max(looks.latest[s, sort], newest)
             looks.now[sort] = max(looks.now[sort], newest)
         # All of one look of one sensor, all live or all simulated: a track has at most one of these plots,

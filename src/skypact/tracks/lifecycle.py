@@ -43,6 +43,18 @@ _CHECK_PERIOD = 0.5  # s between two checks of a track
 _PASS_MARGIN = 1.12  # a pass is missed when so many periods have gone by since the last one
 _SILENT_LOOKS = 2.5  # a sensor that sent nothing for so many periods sees nothing
 _SILENT_LEAST = 3.0  # s, and for at least so long
+_GAP_LOOKS = 1.25  # a sensor without any plot for so many periods was not looking
+
+
+@inner_kernel
+def note_gap(looks: Looks, s: int, sort: int, sensors: Sensors, time: float) -> None:
+    """Note whether a sensor's next plot, at `time`, ends a time in which it told of nothing.
+
+    Passes in such a time were not missed by the targets: the radar, or the link to the partner who
+    has it, was away. Counting them would end the tracks at the very moment in which it is back.
+    """
+    if time > looks.latest[s, sort] + max(_GAP_LOOKS * sensors.real[s, S_PERIOD], _SILENT_LEAST):
+        looks.resumed[s, sort] = time
 
 
 @inner_kernel
@@ -73,6 +85,7 @@ def check_track(
         if newest < now - max(_SILENT_LOOKS * period, _SILENT_LEAST):
             tracks.passes[t, s, T_SEEN] = max(tracks.passes[t, s, T_SEEN], newest)
             continue
+        tracks.passes[t, s, T_SEEN] = max(tracks.passes[t, s, T_SEEN], looks.resumed[s, sort])
         never = tracks.passes[t, s, T_HIT] == -np.inf
         if sensors.real[s, S_HAS_SITE] == 0.0:
             if never or tracks.missed[t, s, T_BLIND] > 5:

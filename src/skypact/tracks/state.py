@@ -148,6 +148,7 @@ class Looks(NamedTuple):
     """What is known of each sensor's looks and false plots."""
 
     latest: MutableFloats2  # (S, 2) newest detection time, s; -inf before the first plot
+    resumed: MutableFloats2  # (S, 2) its first plot after it last sent none for a whole look, s
     queue: MutableInts3  # (S, 2, 2) second index 1: simulated plots
     clutter: MutableFloats4  # (S, 2, cells, 2); second index 1: plots with height
     clutter_total: MutableFloats3  # (S, 2, 2) over all cells
@@ -260,6 +261,7 @@ def make_looks(clutter_per_scan: Floats1, memory_looks: float) -> Looks:
     total[:, :, C_COUNT] = clutter_per_scan[:, None] * memory_looks
     return Looks(
         latest=np.full((count, 2), -np.inf),
+        resumed=np.full((count, 2), -np.inf),
         queue=np.full((count, 2, 2), -1, np.int64),
         clutter=np.zeros((count, 2, RINGS * WEDGES, 2)),
         clutter_total=total,
