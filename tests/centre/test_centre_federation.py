@@ -1,5 +1,7 @@
 """Whole centres on a simulated clock and network: what each shows, alone, together, cut and healed."""
 
+from collections import Counter
+
 import msgspec
 import numpy as np
 import pytest
@@ -48,3 +50,31 @@ def test_both_centres_see_one_picture_and_each_goes_on_alone_when_cut(simulation
     assert alpha.state("BRAVO").journal_theirs == bravo.federation.journal_head
     for member in (alpha, bravo):
         member.federation.close()
+
+
+def test_a_cut_while_numbers_still_differ_does_not_swap_them(simulation, tmp_path):
+    world = FederatedWorld(simulation, tmp_path)
+    alpha, bravo = world.members["ALPHA"], world.members["BRAVO"]
+    while not (bravo.pictures and bravo.state("ALPHA").commonality):
+        world.run(1.0)
+    while bravo.state("ALPHA").commonality.held < 20 or bravo.state("ALPHA").commonality.number > 0.5:
+        world.run(1.0)
+    world.cut()
+    world.run(10.0)
+    world.heal()
+    world.run(40.0)
+    for member in (alpha, bravo):
+        assert max(number_changes(member.pictures).values(), default=0) <= 1
+        member.federation.close()
+
+
+def number_changes(pictures: list[Picture]) -> Counter[tuple[int, int]]:
+    """How often each track, by its identifier, came to bear another number."""
+    changes: Counter[tuple[int, int]] = Counter()
+    shown: dict[tuple[int, int], tuple[str, int]] = {}
+    for picture in pictures:
+        for row, uid in enumerate(map(tuple, picture.uid.tolist())):
+            number = picture.centre_names[picture.joint_centre[row]], int(picture.joint_number[row])
+            changes[uid] += shown.setdefault(uid, number) != number
+            shown[uid] = number
+    return changes

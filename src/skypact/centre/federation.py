@@ -183,10 +183,10 @@ class Federation:
     def complete(self, picture: Picture) -> Picture:
         """Our tracker's picture with all that partners know; they get our tracks with the next step."""
         own = self._with_own_names(report_of(picture))
-        visible = {link.name: self._visible(link, picture) for link in self.links.values()}
+        releases = {link.name: self._released_tracks(link, picture) for link in self.links.values()}
         reports = {link.name: link.report for link in self.links.values() if link.report is not None}
         correlation = self._correlator.update(own, reports, picture.time)
-        numbers = self._numbers.update(correlation, visible)
+        numbers = self._numbers.update(correlation, releases)
         self._report = self._given = with_numbers(report_of(picture), numbers)
         shared = [
             link.name
@@ -194,6 +194,10 @@ class Federation:
             if link.gateway.ladder.rung is Rung.PLOTS and link.reader.status.rung is Rung.PLOTS
         ]
         fused = fuse(correlation, numbers, shared)
+        visible = {
+            link.name: releases[link.name] & (link.gateway.ladder.rung >= Rung.TRACKS)
+            for link in self.links.values()
+        }
         meters = measure_commonality(correlation, numbers, visible)
         for link in self.links.values():
             meter = meters.get(link.name)
@@ -312,9 +316,13 @@ class Federation:
         names = tuple(name.removeprefix(own) for name in fused.tracks.sensor_names)
         return replace(fused, tracks=replace(fused.tracks, sensor_names=names))
 
-    def _visible(self, link: PartnerLink, picture: Picture) -> NDArray[np.bool_]:
-        """(N,) which tracks of our picture the partner gets now."""
-        if link.gateway.ladder.rung < Rung.TRACKS:
+    def _released_tracks(self, link: PartnerLink, picture: Picture) -> NDArray[np.bool_]:
+        """(N,) which tracks of our picture the partner gets whenever it answers.
+
+        A cut withholds nothing: were it to, each side would take the other's number for an aircraft whose
+        numbers had still differed, and both would change again after the heal.
+        """
+        if link.gateway.ladder.offered < Rung.TRACKS:
             return np.zeros(len(picture), np.bool_)
         released: NDArray[np.bool_] = track_rules(link.gateway.policy, report_of(picture)) != NO_RULE
         return released
