@@ -10,6 +10,7 @@ from skypact.benchmarks.model import Figure
 
 CODEC = "import skypact.asterix.decode, skypact.asterix.encode"
 CENTRE = "import skypact.centre.service"
+PARTNERS = "import skypact.centre.service, skypact.centre.exchange"
 
 
 def run() -> list[Figure]:
@@ -18,6 +19,7 @@ def run() -> list[Figure]:
     for name, statement, cold_target, cached_target in (
         ("codec", CODEC, "at most 15 s", "at most 1.5 s"),
         ("whole centre", CENTRE, "at most 60 s", "at most 5 s"),
+        ("whole centre with partners", PARTNERS, "at most 60 s", "at most 5 s"),
     ):
         with tempfile.TemporaryDirectory() as cache:
             cold = _seconds(statement, cache)

@@ -8,7 +8,18 @@ from rich.table import Table
 from skypact.benchmarks.model import Figure
 from skypact.core.errors import BadInputError
 
-NAMES = ("asterix", "receive", "tracking", "live", "accuracy", "fusion", "recorded", "display", "start")
+NAMES = (
+    "asterix",
+    "receive",
+    "tracking",
+    "live",
+    "accuracy",
+    "fusion",
+    "recorded",
+    "federation",
+    "display",
+    "start",
+)
 
 
 def run_benchmarks(names: Sequence[str], started: Callable[[str], None]) -> dict[str, list[Figure]]:
