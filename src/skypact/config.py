@@ -36,6 +36,7 @@ class CentreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     data: str = "skypact-data"  # folder, relative to the file
     sac: Octet = 0  # as a source of CAT062/065
     sic: Octet = 0
+    unit: Annotated[int, Meta(ge=1, le=255)] | None = None  # system unit of I062/510
 
 
 class InputConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -147,6 +148,7 @@ def parse_config(content: bytes, path: Path) -> CentreSettings:
             # Identifiers of tracks are never used again, also not after a restart.
             centre_seed=secrets.randbits(63),
         ),
+        unit=config.centre.unit or 0,
         exchange=None
         if config.exchange is None
         else _exchange(config.exchange, folder, f"{where}: exchange"),

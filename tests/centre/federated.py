@@ -101,6 +101,7 @@ class FederatedWorld:
             home / "release",
             epoch=int(self.clock.now() * 1e9),
             suspended={},
+            unit=self.names.index(name) + 1,
         )
         settings = CentreSettings(
             name, own, tracker=TrackerSettings(centre_seed=int(self.clock.now()) * 100 + sac)

@@ -54,6 +54,16 @@ def test_the_documented_example_is_read_as_it_says(tmp_path):
     assert settings.data == tmp_path / "alpha-data"
 
 
+def test_a_centre_has_the_system_unit_that_is_given_or_the_one_of_its_name(tmp_path):
+    assert parse(SMALLEST, tmp_path).system_unit == 179
+    renamed = parse(SMALLEST.replace("ALPHA", "BRAVO"), tmp_path)
+    assert 1 <= renamed.system_unit <= 255 and renamed.system_unit != 179
+    assert parse(SMALLEST.replace("[[sensor]]", "unit = 7\n[[sensor]]", 1), tmp_path).system_unit == 7
+    for unit in (0, 256):
+        with pytest.raises(BadInputError, match="unit"):
+            parse(SMALLEST.replace("[[sensor]]", f"unit = {unit}\n[[sensor]]", 1), tmp_path)
+
+
 def test_the_smallest_file_has_defaults_for_the_rest(tmp_path):
     settings = parse(SMALLEST, tmp_path)
     assert settings.outputs == ()

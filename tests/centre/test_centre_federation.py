@@ -35,6 +35,7 @@ def test_both_centres_see_one_picture_and_each_goes_on_alone_when_cut(simulation
         assert (state.link, state.we_give, state.they_give) == ("up", "plots", "plots")
         assert state.commonality is not None and state.commonality.number > 0.98
         assert [name for name in member.pictures[-1].sensor_names if name.startswith(f"{other}/")]
+        assert member.federation.units == {"ALPHA": 1, "BRAVO": 2}
     world.cut()
     world.run(60.0)
     for member, other in ((alpha, "BRAVO"), (bravo, "ALPHA")):

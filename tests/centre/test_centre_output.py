@@ -1,5 +1,6 @@
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from asterix.base import Bits, RawDatablock
 from asterix.generated import Cat_062_1_21, Cat_065_1_6
 from pictures import TIME, make_picture
 
+from skypact.asterix.decode import decode_datagrams
+from skypact.asterix.model import Datagrams
 from skypact.centre.ages import SourceAges
 from skypact.centre.output import PictureSender, source_columns
 from skypact.centre.settings import OutputUser
@@ -138,6 +141,64 @@ def test_a_simulated_track_and_an_emergency_are_told_in_its_status(listener):
     (arrived,) = send(listener, [picture])
     assert [code(record, "080", "SIM") for record in tracks(arrived)] == [0, 1, 0, 0]
     assert [code(record, "080", "EMS") for record in tracks(arrived)] == [5, 4, 1, 0]
+
+
+def numbered_picture() -> Picture:
+    """Three tracks: our own alone; one that we and BRAVO have, numbered by BRAVO; one of CHARLIE alone."""
+    picture = replace(make_picture([1, 2, 40_000]), centre_names=("ALPHA", "BRAVO", "CHARLIE"))
+    picture.joint_centre[:] = [0, 1, 2]
+    picture.joint_number[:] = [1, 32_767, 5]
+    picture.centres[:] = [0b001, 0b011, 0b100]
+    picture.reporter[:] = [0, 0, 2]
+    return picture
+
+
+def test_another_decoder_reads_the_joint_number_and_whose_tracks_are_in_it(listener):
+    user = OutputUser("tower", "127.0.0.1", listener.port, period=1.0)
+    sender = PictureSender((user,), SENSORS, None, {"ALPHA": 179, "BRAVO": 131})
+    sender.send(numbered_picture())
+    sender.close()
+    own, shared, foreign = tracks(listener.records())
+    composed = [
+        [
+            [int(part.get_item(name).as_uint()) for name in ("IDENT", "TRACK")]
+            for part in record.get_item("510").variation.get_list()
+        ]
+        for record in (own, shared)
+    ]
+    assert composed == [[[179, 1]], [[131, 32_767]]]
+    # CHARLIE's unit is not known: a wrong one would name another aircraft.
+    assert foreign.get_item("510") is None
+    assert [code(record, "040") for record in (own, shared, foreign)] == [1, 2, 40_000]
+    told = [[code(record, "080", name) for name in ("AMA", "STP")] for record in (own, shared, foreign)]
+    assert told == [[0, 0], [1, 1], [0, 0]]
+
+
+def test_our_own_decoder_reads_the_joint_number(listener):
+    units = {"ALPHA": 179, "BRAVO": 131}
+    user = OutputUser("tower", "127.0.0.1", listener.port, period=1.0)
+    sender = PictureSender((user,), SENSORS, None, units)
+    sender.send(numbered_picture())
+    sender.close()
+    content = listener.socket.recv(65_536)
+    buffer = np.frombuffer(content, np.uint8)
+    datagram = Datagrams(buffer, np.array([0]), np.array([len(content)]), np.array([TIME]))
+    decoded = decode_datagrams(datagram)
+    assert not decoded.errors
+    (records,) = decoded.records
+    np.testing.assert_array_equal(records.value("510/IDENT"), [179, 131, np.nan])
+    np.testing.assert_array_equal(records.value("510/TRACK"), [1, 32_767, np.nan])
+    assert records.value("080/AMA").tolist() == [0, 1, 0]
+
+
+def test_a_track_for_which_there_was_no_joint_number_has_none_in_its_report(listener):
+    picture = make_picture([1, 2])
+    picture.joint_number[:] = [0, 2]
+    user = OutputUser("tower", "127.0.0.1", listener.port, period=1.0)
+    sender = PictureSender((user,), SENSORS, None, {"ALPHA": 1})
+    sender.send(picture)
+    sender.close()
+    assert [record.get_item("510") is None for record in tracks(listener.records())] == [True, False]
 
 
 def test_the_calculated_altitude_is_the_measured_one_carried_on_while_it_is_young(listener):

@@ -76,6 +76,7 @@ def open_exchange(settings: CentreSettings, clock: Clock) -> Exchange:
             settings.exchange.policies,
             epoch=int(now * 1e9),
             suspended=suspended,
+            unit=settings.system_unit,
         )
     except SkypactError:
         server.stop()

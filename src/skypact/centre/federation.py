@@ -72,6 +72,7 @@ class PartnerLink:
     policy_file: Path
     policy_bytes: bytes
     expires: float | None = None  # of the link's certificates, the first to end
+    unit: int = 0  # its system unit, as it tells it; 0: not told
     rows: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))  # of its sensors in ours
     report: TrackReport | None = None  # its newest
     health: tuple[SensorHealth, ...] = ()
@@ -94,6 +95,7 @@ class Federation:
         policies: Path,
         epoch: int,
         suspended: Mapping[str, tuple[Rung, str]],
+        unit: int = 0,
     ) -> None:
         """Begin; the links come up by themselves.
 
@@ -102,12 +104,14 @@ class Federation:
                 is ours. copies: of each partner's log, by its name. policies: folder of the release
                 policies, `BRAVO.toml` for BRAVO. epoch: start of this centre, ns since 1970.
             suspended: of a partner's name, the rung and the reason of a suspension still in force.
+            unit: our system unit in I062/510, 1 to 255; 0: none.
 
         Raises:
             BadInputError: a release policy can't be used.
         """
         self.centre = journal.centre
         self.sensors = sensors  # ours, then partners' as they join; never shorter than before
+        self.units = {self.centre: unit} if unit else {}  # of us and the partners, as far as known
         self.on_partners: list[Callable[[list[PartnerState]], None]] = []
         self._own = sensors
         self._engine = engine
@@ -134,6 +138,7 @@ class Federation:
         content = _read_policy(policy_file)
         policy = parse_policy(content, policy_file)
         gateway = Gateway(self.centre, name, self._engine.outlet(name), policy, epoch)
+        gateway.unit = self.units.get(self.centre, 0)
         reader = Reader(name, self._engine.inlet(name, copy.head.sequence), copy.head.sequence)
         return PartnerLink(name, gateway, reader, copy, policy_file, content)
 
@@ -170,6 +175,7 @@ class Federation:
         self._report = None
         if now >= self._next_state:
             self._next_state = now + STATE_PERIOD
+            self._take_units()
             states = self.states(now)
             for take_states in self.on_partners:
                 take_states(states)
@@ -355,6 +361,20 @@ class Federation:
         if len(table) > len(self.sensors):
             self.sensors = SensorTable(tuple(table), self.sensors.reference)
         link.rows = rows
+
+    def _take_units(self) -> None:
+        """Know the partners' system units; one that is taken already would name two aircraft alike."""
+        for link in self.links.values():
+            hello = link.reader.status.hello
+            told = 0 if hello is None else hello.unit
+            if told == link.unit:
+                continue
+            link.unit = told
+            self.units.pop(link.name, None)
+            if told in self.units.values():
+                log.error("two centres are one system unit", extra={"partner": link.name, "unit": told})
+            elif told:
+                self.units[link.name] = told
 
     def _keep(self, link: PartnerLink, records: Sequence[StoredRecord], now: float) -> None:
         try:

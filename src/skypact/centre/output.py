@@ -7,6 +7,9 @@ would need every user to hold the same plane. I062/185 is east and north at the 
 for tracks that a 3D radar feeds, since only then the height is measured. I062/135 is the last pressure
 altitude carried on with the vertical rate, on 1013.25 hPa. I062/200 says how a track turns and climbs;
 whether it gains speed is never determined, since no acceleration along the path is estimated.
+I062/510 is the joint track number: the unit of the centre that numbered the aircraft first, and the
+number that it gave. I062/080 AMA is set where tracks of several centres are in it, STP where another
+centre reports the aircraft than the one that numbered it.
 """
 
 import logging
@@ -62,10 +65,21 @@ class PictureSender:
     """Sends pictures to users, each at its own period; a user who can't be reached holds up nobody."""
 
     def __init__(
-        self, users: tuple[OutputUser, ...], sensors: SensorTable, ages: SourceAges | None = None
+        self,
+        users: tuple[OutputUser, ...],
+        sensors: SensorTable,
+        ages: SourceAges | None = None,
+        units: Mapping[str, int] | None = None,
     ) -> None:
-        """Args: `sensors` of the pictures; `ages` of their tracks, which are left out without it."""
+        """Begin to send.
+
+        Args:
+            users: who get the pictures. sensors: of the pictures.
+            ages: of their tracks, which are left out without it.
+            units: system unit of each centre by its name; joint numbers of others are left out.
+        """
         self._ages = ages
+        self._units = units or {}
         self._states = [_UserState(user, place + 1, {}) for place, user in enumerate(users)]
         self._sockets = [_open(user) for user in users]
         self._measures_height = _sensor_bits(sensors, SensorKind.RADAR_3D)
@@ -92,7 +106,7 @@ class PictureSender:
             if state.last_period is not None and period <= state.last_period:
                 continue
             state.last_period = period
-            for datagrams in encode_for_user(picture, state, self._measures_height, self._ages):
+            for datagrams in encode_for_user(picture, state, self._measures_height, self._units, self._ages):
                 self._send_datagrams(state, opened, datagrams)
 
     def close(self) -> None:
@@ -129,6 +143,7 @@ def encode_for_user(
     picture: Picture,
     state: _UserState,
     measures_height: NDArray[np.uint64],
+    units: Mapping[str, int],
     ages: SourceAges | None = None,
 ) -> list[Datagrams]:
     """The picture as one user gets it: CAT062, then CAT065; notes in `state` what was sent."""
@@ -148,7 +163,9 @@ def encode_for_user(
         columns = {"040": ended, "080/TSE": np.ones(len(ended)), "070": np.full(len(ended), time_of_day)}
         datagrams.append(_encode(62, columns, source))
     if len(rows):
-        columns = track_columns(picture, rows, is_first, measures_height)
+        columns = track_columns(picture, rows, is_first, measures_height) | number_columns(
+            picture, rows, units
+        )
         if ages is not None:
             table = ages.ages(picture, rows)
             columns |= {f"290/{name}": table[:, place] for place, name in enumerate(TECHNOLOGIES)}
@@ -229,6 +246,24 @@ def track_columns(
         "500/APC/Y": sigma_y,
         # The root of the covariance with its sign, in m.
         "500/COV": np.sign(covariance) * np.sqrt(np.abs(covariance)),
+    }
+
+
+def number_columns(picture: Picture, rows: NDArray[np.intp], units: Mapping[str, int]) -> Columns:
+    """The fields of CAT062 on the joint number of tracks, and on whose tracks they are of.
+
+    Args:
+        picture: with the tracks. rows: (R,) of the picture.
+        units: system unit of each centre by its name; I062/510 is left out where it is unknown.
+    """
+    numbered_by = picture.joint_centre[rows]
+    unit = np.array([units.get(name, np.nan) for name in picture.centre_names])[numbered_by]
+    number = np.where(picture.joint_number[rows] > 0, picture.joint_number[rows], np.nan)
+    return {
+        "080/STP": (picture.reporter[rows] != numbered_by).astype(np.float64),
+        "080/AMA": (np.bitwise_count(picture.centres[rows]) > 1).astype(np.float64),
+        "510/IDENT": np.where(np.isnan(number), np.nan, unit),
+        "510/TRACK": np.where(np.isnan(unit), np.nan, number),
     }
 
 

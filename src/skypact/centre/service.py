@@ -218,7 +218,8 @@ async def serve(
             federation = exchange.federation
             federation.on_partners.append(hub.publish_partners)
         centre = Centre(settings, feed or UdpReceiver(list(settings.inputs)), clock, federation)
-        sender = PictureSender(settings.outputs, settings.sensors, centre.ages)
+        units = {settings.name: settings.system_unit} if federation is None else federation.units
+        sender = PictureSender(settings.outputs, settings.sensors, centre.ages, units)
         stack.callback(sender.close)
         centre.on_picture += [hub.publish_picture, sender.send]
         centre.on_health += [hub.publish_health]

@@ -1,5 +1,6 @@
 """What a centre needs to run, in SI units; `skypact.config` makes it from a file, the demo by itself."""
 
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,8 +70,14 @@ class CentreSettings:
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     exchange: ExchangeSettings | None = None  # None: the centre has no partners
     demo: Path | None = None  # folder of the demo that this centre is part of
+    unit: int = 0  # as a system unit of CAT062, 1 to 255; 0 for the one of its name
 
     @property
     def partners(self) -> Path:
         """The folder of its keys and of those whom it trusts."""
         return self.data / PARTNERS_FOLDER
+
+    @property
+    def system_unit(self) -> int:
+        """System unit identification before its track numbers in I062/510, 1 to 255."""
+        return self.unit or zlib.crc32(self.name.encode()) % 255 + 1

@@ -89,6 +89,7 @@ class Gateway:
         self.partner = partner
         self.outlet = outlet
         self.epoch = epoch
+        self.unit = 0  # our system unit in I062/510; 0: not told
         self.flow = Flow()
         self.ladder = Ladder(policy.rung)
         self._policy = policy
@@ -262,6 +263,7 @@ class Gateway:
             mode="exercise" if self.exercise else "live",
             exercise=self.exercise,
             rung=self.ladder.offered,
+            unit=self.unit,
         )
         self._put("hello", encode_hello(hello), now)
         self._told = told

@@ -37,7 +37,7 @@ from skypact.sensors.model import Sensor, SensorHealth, SensorKind
 from skypact.tracks.model import Identity, TargetKind
 
 T = TypeVar("T")
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 TILES = 64  # of a picture on the wire
 MAX_PAYLOAD = 8 * 2**20  # bytes; what the engine carries at most
 MAX_ROWS = 100_000
@@ -116,6 +116,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     mode: Literal["live", "exercise"]
     rung: Rung  # the highest that it offers
     exercise: Name = ""  # that is on with the reader; its simulated plots and tracks come along, flagged
+    unit: Annotated[int, Meta(ge=0, le=255)] = 0  # system unit in I062/510; 0: not told
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
