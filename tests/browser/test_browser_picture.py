@@ -139,7 +139,7 @@ def test_the_detail_of_a_simulated_track_says_so_as_long_as_it_is(stage):
     stage.hub.publish_picture(picture)
     page = stage.open("#at=55.7/4.2/6&track=2")
     page.wait("document.querySelector('#detail .simulated')")
-    assert page.text("#detail .simulated") == "SIM"
+    assert page.text("#detail .simulated") == "SIMULATED"
     assert "pending" in page.text("#detail")
     stage.publish(2)
     page.wait("__app.status().sequence === 2 && !document.querySelector('#detail .simulated')")

@@ -181,3 +181,15 @@ def test_what_is_no_address_is_refused(text):
 def test_addresses_must_fit_the_radars(simulation):
     with pytest.raises(BadInputError, match="2 addresses for 6 radars"):
         LiveSender(simulation, [("127.0.0.1", 1), ("127.0.0.1", 2)])
+
+
+def test_injects_are_the_same_plots_and_say_in_asterix_that_they_are_simulated():
+    scenario = msgspec.structs.replace(read_scenario("small"), duration_s=30)
+    live, injects = (simulate(msgspec.structs.replace(scenario, simulated=flag), 5) for flag in (False, True))
+    assert not live.plots.is_simulated.any()
+    assert injects.plots.is_simulated.all()
+    assert (injects.plots.range == live.plots.range).all()
+    datagrams = radar_messages(injects).datagrams
+    found = PlotAssembler(injects.sensors).assemble(decode_datagrams(datagrams), datagrams)
+    assert len(found) == len(injects.plots)
+    assert found.is_simulated.all()

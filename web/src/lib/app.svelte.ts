@@ -1,7 +1,7 @@
 /** The page's state: what came from the centre, what the crew chose, and what follows from both. */
 import type { Site } from "./basemap";
 import { fromHash, noFilters, toHash, visibleRows, type Camera, type Filters } from "./filters";
-import type { Frame } from "./frame";
+import { SIMULATED, type Frame } from "./frame";
 import { findGraphics, type Graphics } from "./graphics";
 import type { LabelMode } from "./labelcanvas";
 import { MapView } from "./mapview";
@@ -52,6 +52,8 @@ export class App {
   tick = $state(0);
   sequence = $state(0);
   trackCount = $state(0);
+  /** Of them, those that are of an exercise. */
+  simulatedCount = $state(0);
   pictureTime = $state(0);
   liveness = $state<Liveness>("waiting");
   /** Seconds since the last frame came. */
@@ -216,6 +218,7 @@ export class App {
     this.sequence = frame.sequence;
     this.pictureTime = frame.time;
     this.trackCount = frame.count;
+    this.simulatedCount = frame.flags.reduce((sum, flags) => sum + (flags & SIMULATED ? 1 : 0), 0);
     this.watchClock();
     this.refresh();
     this.updates++;

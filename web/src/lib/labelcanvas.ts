@@ -1,7 +1,7 @@
 /** Draws labels, leader lines and the mark of the selected track on a canvas above the map. */
 import { firstLine, secondLine, thirdLine } from "./labeltext";
 import { isEmergency, isOld } from "./filters";
-import { latitudeOf, longitudeOf } from "./frame";
+import { isSimulated, latitudeOf, longitudeOf } from "./frame";
 import { LabelPlacer, MUST_SHOW, SYMBOL_RADIUS, type LabelRequest, type PlacedLabel } from "./labels";
 import { pixelX, pixelY, projectionOf, type View } from "./mercator";
 import type { PictureStore } from "./picture";
@@ -15,6 +15,8 @@ const TEXT = "#E6EDF3";
 const STALE = "#7C8A99";
 const SELECTED = "#FFFFFF";
 const ALARM = "#B3261E";
+const EXERCISE = "#DC9BFF";
+const EXERCISE_DARK = "#5B2A75";
 const LEADER = "#5B6B7B";
 const SECOND = "#B4C2CF";
 const PANEL = "rgba(27, 36, 48, 0.92)";
@@ -110,15 +112,17 @@ export class LabelCanvas {
       const lines = [firstLine(frame, row, name)];
       if (!label.isShort && (mode !== "short" || label.id === selected)) lines.push(secondLine(frame, row));
       if (label.id === selected) lines.push(thirdLine(frame, row, name));
+      // An emergency of an exercise never looks like a live one.
+      const alarm = isSimulated(frame, row) ? EXERCISE_DARK : ALARM;
       if (isEmergency(frame, row) || label.id === selected) {
-        context.fillStyle = isEmergency(frame, row) ? ALARM : PANEL;
+        context.fillStyle = isEmergency(frame, row) ? alarm : PANEL;
         context.fillRect(left, top, label.width, label.height);
       }
       const stands = label.id === selected || isEmergency(frame, row);
-      context.strokeStyle = stands && label.id !== selected ? ALARM : HALO;
+      context.strokeStyle = stands && label.id !== selected ? alarm : HALO;
       context.lineWidth = 3;
       lines.forEach((text, line) => {
-        const first = isOld(frame, row) ? STALE : TEXT;
+        const first = isSimulated(frame, row) ? EXERCISE : isOld(frame, row) ? STALE : TEXT;
         context.fillStyle = stands ? SELECTED : line === 0 ? first : isOld(frame, row) ? STALE : SECOND;
         context.strokeText(text, left + PADDING, top + PADDING + line * LINE);
         context.fillText(text, left + PADDING, top + PADDING + line * LINE);

@@ -2,19 +2,23 @@
 import type { Layer } from "@deck.gl/core";
 import { IconLayer, LineLayer, ScatterplotLayer } from "@deck.gl/layers";
 import { isEmergency, isOld } from "./filters";
-import { COASTING, SINGLE_SENSOR, headingOf, latitudeOf, longitudeOf, speedOf, type Frame } from "./frame";
+import { COASTING, SINGLE_SENSOR, headingOf, isSimulated, latitudeOf, longitudeOf, speedOf, type Frame } from "./frame";
 import { TRAIL_DOTS, type PictureStore } from "./picture";
-import { SYMBOL_SIZE, type SymbolAtlas, type SymbolState } from "./symbols";
+import { SYMBOL_SIZE, type SymbolAtlas, type SymbolState, type TrackState } from "./symbols";
 
 const METRES_PER_DEGREE = 111_195; // of latitude, mean
 const UNKNOWN: [number, number, number] = [255, 232, 115];
+const EXERCISE: [number, number, number] = [220, 155, 255];
 
 export interface LayerChoice {
   vectorMinutes: number;
   showTrails: boolean;
 }
 
-const stateOf = (frame: Frame, row: number): SymbolState => {
+const stateOf = (frame: Frame, row: number): SymbolState =>
+  isSimulated(frame, row) ? `simulated ${trackStateOf(frame, row)}` : trackStateOf(frame, row);
+
+const trackStateOf = (frame: Frame, row: number): TrackState => {
   if (isEmergency(frame, row)) return "emergency";
   if (isOld(frame, row)) return "old";
   const flags = frame.flags[row];
@@ -56,21 +60,22 @@ export class TrackLayers {
     if (!isSame) {
       this.trailVersion = store.trailVersion;
       this.trailNumbers = rows.map((row) => frame.number[row]);
-      this.trails = trailData(store, this.trailNumbers);
+      this.trails = trailData(store, frame, rows);
     }
     return new ScatterplotLayer({ id: "trails", data: this.trails, getRadius: 1.4, radiusUnits: "pixels" });
   }
 }
 
-function trailData(store: PictureStore, numbers: Uint32Array): TrailData {
-  const positions = new Float64Array(numbers.length * TRAIL_DOTS * 2);
-  const colours = new Uint8Array(numbers.length * TRAIL_DOTS * 4);
+function trailData(store: PictureStore, frame: Frame, rows: Uint32Array): TrailData {
+  const positions = new Float64Array(rows.length * TRAIL_DOTS * 2);
+  const colours = new Uint8Array(rows.length * TRAIL_DOTS * 4);
   let count = 0;
-  for (const number of numbers) {
-    store.eachDot(number, (longitude, latitude, step) => {
+  for (const row of rows) {
+    const colour = isSimulated(frame, row) ? EXERCISE : UNKNOWN;
+    store.eachDot(frame.number[row], (longitude, latitude, step) => {
       positions[2 * count] = longitude;
       positions[2 * count + 1] = latitude;
-      for (let part = 0; part < 3; part++) colours[4 * count + part] = UNKNOWN[part];
+      for (let part = 0; part < 3; part++) colours[4 * count + part] = colour[part];
       colours[4 * count + 3] = 60 + 25 * step;
       count++;
     });
@@ -86,7 +91,10 @@ function trailData(store: PictureStore, numbers: Uint32Array): TrailData {
 
 function vectorLayer(frame: Frame, rows: Uint32Array, positions: Float64Array, minutes: number): Layer {
   const targets = new Float64Array(positions.length);
+  const colours = new Uint8Array(rows.length * 4);
   rows.forEach((row, index) => {
+    colours.set(isSimulated(frame, row) ? EXERCISE : UNKNOWN, 4 * index);
+    colours[4 * index + 3] = 150;
     const heading = (headingOf(frame, row) * Math.PI) / 180;
     const degrees = (speedOf(frame, row) * minutes * 60) / METRES_PER_DEGREE;
     const latitude = positions[2 * index + 1];
@@ -101,9 +109,9 @@ function vectorLayer(frame: Frame, rows: Uint32Array, positions: Float64Array, m
       attributes: {
         getSourcePosition: { value: positions, size: 2 },
         getTargetPosition: { value: targets, size: 2 },
+        getColor: { value: colours, size: 4, normalized: true },
       },
     },
-    getColor: [...UNKNOWN, 150],
     getWidth: 1.2,
     widthUnits: "pixels",
   });

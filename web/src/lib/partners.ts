@@ -12,5 +12,26 @@ export function troubleText(partner: PartnerState): string {
   return "";
 }
 
+/** What a crew must not miss while an exercise is on here, or agreed to here alone; empty when there is none. */
+export function exerciseText(partners: PartnerState[]): string {
+  const name = partners[0]?.exercise ?? "";
+  if (name === "") return "";
+  const isOn = (partner: PartnerState): boolean => partner.mode === "exercise";
+  const parts = [
+    listed("on with", partners.filter(isOn).map((one) => one.name + (one.link === "down" ? " (link down)" : ""))),
+    listed("waiting for", partners.filter((one) => !isOn(one)).map((one) => one.name)),
+  ];
+  return `EXERCISE ${name} · ${parts.filter((part) => part !== "").join(", ")}`;
+}
+
+/** Whether live or exercise data pass to and from a partner, and what people on the two sides agreed to. */
+export function modeText(partner: PartnerState): string {
+  if (partner.mode === "exercise") return `EXERCISE ${partner.exercise}`;
+  if (partner.their_exercise !== "") return `live; it began ${partner.their_exercise}`;
+  return partner.exercise === "" ? "live" : `live; it has not begun ${partner.exercise}`;
+}
+
+const listed = (word: string, names: string[]): string => (names.length ? `${word} ${names.join(", ")}` : "");
+
 /** A share as a whole percentage. */
 export const percent = (share: number): string => `${Math.floor(share * 100)} %`;

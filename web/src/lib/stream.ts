@@ -34,7 +34,12 @@ export interface PartnerState {
   we_give_why: string;
   they_give: string;
   suspended: string | null;
+  /** "exercise" while both sides have agreed to the same one, else "live". */
   mode: string;
+  /** That this centre takes part in; empty for none. */
+  exercise: string;
+  /** That the partner takes part in; empty for none. */
+  their_exercise: string;
   tracks: number;
   report_age: number | null;
   /** Shares from 0 to 1 of what both centres hold. */

@@ -1,8 +1,11 @@
 /** Symbols as an atlas: APP-6 frames (shape says identity), one cell for each state of a track. */
 
-export type SymbolState = "solid" | "single" | "coasting" | "old" | "emergency";
+export type TrackState = "solid" | "single" | "coasting" | "old" | "emergency";
+/** The same of simulated tracks: in another colour, with a cross instead of a dot. */
+export type SymbolState = TrackState | `simulated ${TrackState}`;
 
-const STATES: SymbolState[] = ["solid", "single", "coasting", "old", "emergency"];
+const TRACK_STATES: TrackState[] = ["solid", "single", "coasting", "old", "emergency"];
+const STATES: SymbolState[] = [...TRACK_STATES, ...TRACK_STATES.map((state) => `simulated ${state}` as const)];
 const CELL = 64; // pixels
 const SYMBOL_BOX = 158; // width of the widest frame, in milsymbol's units
 const MIDDLE_X = 100; // of a frame, in milsymbol's units
@@ -11,6 +14,7 @@ const MIDDLE_Y = 96;
 const UNKNOWN = "#FFE873";
 const STALE = "#7C8A99";
 const ALARM = "#FF4D4D";
+const EXERCISE = "#DC9BFF";
 const LAND = "#0B1118";
 
 // An unknown air track; the frame of this identity is all that is drawn.
@@ -52,8 +56,11 @@ function drawAtlas(frame: Path2D): SymbolAtlas {
 }
 
 /** Filled: several sensors; hollow: one sensor; dashed: coasting; grey and dashed: coasting for long. */
-function drawState(context: OffscreenCanvasRenderingContext2D, frame: Path2D, state: SymbolState): void {
-  const colour = state === "emergency" ? ALARM : state === "old" ? STALE : UNKNOWN;
+function drawState(context: OffscreenCanvasRenderingContext2D, frame: Path2D, symbol: SymbolState): void {
+  const isSimulated = symbol.startsWith("simulated ");
+  const state = symbol.replace("simulated ", "") as TrackState;
+  const live = state === "emergency" ? ALARM : state === "old" ? STALE : UNKNOWN;
+  const colour = isSimulated ? EXERCISE : live;
   context.lineJoin = "round";
   context.strokeStyle = LAND;
   context.lineWidth = 20;
@@ -69,6 +76,14 @@ function drawState(context: OffscreenCanvasRenderingContext2D, frame: Path2D, st
   context.setLineDash([]);
   context.fillStyle = colour;
   context.beginPath();
-  context.arc(MIDDLE_X, MIDDLE_Y, 9, 0, 2 * Math.PI);
-  context.fill();
+  if (isSimulated) {
+    context.moveTo(MIDDLE_X - 22, MIDDLE_Y - 22);
+    context.lineTo(MIDDLE_X + 22, MIDDLE_Y + 22);
+    context.moveTo(MIDDLE_X + 22, MIDDLE_Y - 22);
+    context.lineTo(MIDDLE_X - 22, MIDDLE_Y + 22);
+    context.stroke();
+  } else {
+    context.arc(MIDDLE_X, MIDDLE_Y, 9, 0, 2 * Math.PI);
+    context.fill();
+  }
 }

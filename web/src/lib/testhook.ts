@@ -1,7 +1,7 @@
 /** `window.__app`: what tests and support read of the page; it changes nothing. */
 import type { App } from "./app.svelte";
 import { filterWords } from "./filters";
-import { flightLevelOf, headingOf, isCoasting, latitudeOf, longitudeOf, speedOf } from "./frame";
+import { flightLevelOf, headingOf, isCoasting, isSimulated, latitudeOf, longitudeOf, speedOf } from "./frame";
 
 export function exposeForTests(app: App): void {
   const hook = {
@@ -18,6 +18,7 @@ export function exposeForTests(app: App): void {
         speed: speedOf(frame, row),
         level: flightLevelOf(frame, row),
         coasting: isCoasting(frame, row),
+        simulated: isSimulated(frame, row),
       }));
     },
     labels: () => app.map?.labels.placed.map((label) => ({ ...label })) ?? [],
