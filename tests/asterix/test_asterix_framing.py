@@ -1,3 +1,4 @@
+import json
 import struct
 
 import numpy as np
@@ -135,6 +136,26 @@ def test_a_file_that_is_no_asterix_is_refused_in_one_line(read, content):
     with pytest.raises(BadInputError) as refused:
         read(content)
     assert "\n" not in str(refused.value)
+
+
+def test_a_long_text_is_refused_whatever_lengths_its_letters_make(read):
+    # Blanks, quotes and zeros are the numbers of categories, and letters lengths of 8 to 30 thousand octets.
+    document = [{"time": number, "list": [{"x": number / 7, "word": "zürich"}]} for number in range(5000)]
+    for text in (json.dumps(document, indent=4, ensure_ascii=False), " " * 300_000, "0" * 300_000):
+        with pytest.raises(BadInputError, match="no ASTERIX framing fits"):
+            read(text.encode())
+
+
+def test_a_long_recording_of_an_unassigned_category_is_raw_blocks(read):
+    assert len(contents(read(block(200) * 2000))) == 2000
+
+
+@pytest.mark.parametrize("framed", [lambda content: content, final, oradis])
+def test_a_recording_longer_than_what_its_framing_is_told_by_is_read_whole(read, framed):
+    unit = framed(block(48, bytes(range(200)) * 5))
+    assert len(contents(read(unit * 3000))) == 3000
+    videos = framed(block(200, bytes(60_000)))  # few of these in the first octets, and the last is cut there
+    assert len(contents(read(videos * 40))) == 40
 
 
 def test_random_octets_are_refused(read):

@@ -35,6 +35,7 @@ GPS_HEADER = 2200  # octets before the first block: filling, at most with some t
 _HEADER_VARIETY = 100  # different octets in it at most; chance would give nearly all 256
 NAMES = {RAW: "raw", FINAL: "final", GPS: "gps", ORADIS: "oradis"}
 _TRIAL_UNITS = 512  # to judge a framing by
+_TRIAL_OCTETS = 1 << 20  # they are looked for in; in all of the file when these tell nothing
 # Evidence that octets are no chance, in bits: a unit weighs log2(65,536 / its length) for being short and
 # 3 for its category, less 5 that random octets reach as well; a gap or a unit cut short costs a search.
 _UNIT_BITS = 16.0 + 3.0 - 5.0
@@ -43,6 +44,8 @@ _COMMON = 0.02  # share of the units from which a category is to be expected aft
 _LEADING_GARBAGE = 65_536  # octets in which to look for a first block
 _LEADING_CHAIN = 10  # units that make a beginning
 _HEX_OCTETS = 32  # of offending octets kept
+# Control octets that no text holds; every block shorter than 2,304 octets has one, in its length.
+_NO_TEXT = np.array([*range(9), *range(14, 27), *range(28, 32)], dtype=np.uint8)
 
 
 def read_recording(path: Path) -> Recording:
@@ -62,7 +65,9 @@ def read_recording(path: Path) -> Recording:
         return _from_capture(
             read_capture(content), "pcapng" if magic == PCAPNG_MAGIC else "pcap", len(content)
         )
-    framing, start = _recognise(content)
+    framing, start = _recognise(content[:_TRIAL_OCTETS])
+    if framing is None and len(content) > _TRIAL_OCTETS:
+        framing, start = _recognise(content)
     if framing is None:
         raise BadInputError(
             "no ASTERIX framing fits",
@@ -80,6 +85,8 @@ def _expected(octets: "Bytes1 | NDArray[np.uint8] | tuple[int, ...]") -> Bools1:
 
 def _recognise(content: Bytes1) -> tuple[int | None, int]:
     """The framing that explains most of the beginning, and where its first unit starts."""
+    if not np.isin(content[:_TRIAL_OCTETS], _NO_TEXT).any():
+        return None, 0
     assigned = _expected(ASSIGNED_CATEGORIES)
     best: tuple[float, int | None, int] = (0.5, None, 0)
     # Those with the most structure first: a tie goes to them.
@@ -101,7 +108,7 @@ def _recognise(content: Bytes1) -> tuple[int | None, int]:
 def _share_explained(content: Bytes1, start: int, framing: int, assigned: Bools1) -> float:
     """Share of the walked octets that are units of assigned categories; 0 when the first is none.
 
-    A file that is wholly made of units is explained by them whatever their categories are.
+    What is wholly made of units is explained by them whatever their categories are.
     """
     end = len(content)
     offsets, lengths, gap_offsets, gap_lengths = walk_units(
@@ -117,7 +124,7 @@ def _share_explained(content: Bytes1, start: int, framing: int, assigned: Bools1
     gaps = gap_lengths
     if len(gaps) and gap_offsets[-1] + gaps[-1] == end:
         gaps = gaps[:-1] if _is_cut_unit(content, int(gap_offsets[-1]), framing, assigned) else gaps
-    if len(gap_offsets) == 0 and len(offsets) < _TRIAL_UNITS and not is_cut.any():
+    if len(gap_offsets) == 0 and not is_cut.any():
         is_assigned = np.ones(len(offsets), dtype=np.bool_)
     else:
         faults = len(gaps) + np.count_nonzero(is_cut)
