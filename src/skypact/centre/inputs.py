@@ -22,7 +22,7 @@ class RecordedPlots:
 
     plots: PlotBatch
     filtered: Counter[tuple[str, str]]  # (source, reason) -> records that are no plots
-    errors: int  # records and blocks that could not be decoded
+    errors: int  # in the files' framing, and of records and blocks that could not be decoded
     undated: bool  # the day was not in the files
 
 
@@ -40,8 +40,17 @@ def sensors_of(path: Path) -> Path:
 
 
 def plots_file(path: Path) -> Path:
-    """The file to read: the plots of a folder that `simulate` wrote, else the file itself."""
-    return path / "plots.parquet" if path.is_dir() else path
+    """The file to read: the plots of a folder that `simulate` wrote, else the file itself.
+
+    Raises:
+        BadInputError: another folder; which of its files belong together is for a person to say.
+    """
+    if not path.is_dir():
+        return path
+    plots = path / "plots.parquet"
+    if not plots.exists():
+        raise BadInputError("no plots.parquet in the folder", str(path), "name the recordings themselves")
+    return plots
 
 
 def read_recorded_plots(files: Iterable[Path], sensors: SensorTable, first_day: float = 0.0) -> RecordedPlots:
@@ -67,7 +76,11 @@ def read_recorded_plots(files: Iterable[Path], sensors: SensorTable, first_day: 
         plots = join_plots([*batches, plots])
         if len(batches) + len(asterix) > 1:
             plots = plots.take(np.argsort(plots.received, kind="stable"))
-    errors = sum(error.count for file in asterix for error in file.decoded.errors.values())
+    errors = sum(
+        error.count
+        for file in asterix
+        for error in (*file.recording.errors.values(), *file.decoded.errors.values())
+    )
     undated = any(not file.is_dated for file in asterix)
     return RecordedPlots(plots, filtered, errors, undated)
 

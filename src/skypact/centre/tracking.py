@@ -38,7 +38,7 @@ def track_command(
             for (source, reason), count in recorded.filtered.most_common(3)
         )
         raise BadInputError("no plots of the sensors in the table", str(paths[0]), reasons)
-    with Progress(console=notes, transient=True) as bar:
+    with Progress(console=notes, transient=True, disable=not notes.is_terminal) as bar:
         task = bar.add_task("tracking", total=len(recorded.plots))
         try:
             summary = track_to_files(

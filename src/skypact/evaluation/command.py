@@ -70,9 +70,10 @@ def evaluate_command(tracks_path: Path, truth_path: Path, as_json: bool, page: P
     Raises:
         BadInputError: a file can't be read, lacks a column, or the page can't be written.
     """
-    with Console(stderr=True).status("reading"):
+    notes = Console(stderr=True)
+    with notes.status("reading"):
         truth, tracks = read_truth(truth_path), read_tracks(tracks_path)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=notes, transient=True, disable=not notes.is_terminal) as bar:
         task = bar.add_task("matching tracks and targets")
         matching = match(truth, tracks, lambda done, total: bar.update(task, completed=done, total=total))
     scores = score_matching(truth, tracks, matching)

@@ -29,7 +29,8 @@ def simulate_command(
         raise BadInputError("nowhere to put it", "simulate", "give --out DIR, --to HOST:PORT or both")
     address = parse_address(to) if to is not None else None
     scenario = read_scenario(name)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    notes = Console(stderr=True)
+    with Progress(console=notes, transient=True, disable=not notes.is_terminal) as bar:
         task = bar.add_task(scenario.name, total=None)
         simulation = simulate(
             scenario,
