@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from skypact.asterix.model import Datagrams
 from skypact.centre.federation import Federation
+from skypact.centre.number_file import FILE as NUMBER_FILE
+from skypact.centre.number_file import NumberFile
 from skypact.centre.replay import RecordingFeed
 from skypact.centre.service import Centre
 from skypact.centre.settings import CentreSettings
@@ -109,7 +111,8 @@ class FederatedWorld:
         sent = self._messages.datagrams
         datagrams = Datagrams(sent.buffer, sent.offset[mine], sent.length[mine], sent.received[mine])
         feed = RecordingFeed(datagrams, begin=self.clock.now(), clock=self.clock)
-        centre = Centre(settings, feed, self.clock, federation)
+        numbers = NumberFile(home / NUMBER_FILE, self.clock.now())
+        centre = Centre(settings, feed, self.clock, federation, number_file=numbers)
         member = Member(name, centre, federation)
         centre.on_picture.append(member.pictures.append)
         federation.on_partners.append(member.states.append)

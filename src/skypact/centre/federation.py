@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from skypact.centre.exercise import ExerciseBook
 from skypact.centre.system_picture import ForeignNumbers, report_of, system_picture, with_numbers
+from skypact.core.arrays import Floats1
 from skypact.core.errors import BadInputError, SkypactError
 from skypact.core.text import callsigns_to_text
 from skypact.core.units import DEGREE, FLIGHT_LEVEL
@@ -212,6 +213,15 @@ class Federation:
             place = correlation.centres.index(link.name) if is_there else 0
             link.tracks = int((correlation.members[:, place] >= 0).sum()) if is_there else 0
         return system_picture(picture, self._with_local_names(fused), self._foreign)
+
+    def rest_numbers(self, last_used: Floats1) -> None:
+        """Give out no number that rests since a former run; (32768,) when each was used, UTC s since 1970."""
+        self._numbers.last_used = np.maximum(self._numbers.last_used, last_used)
+
+    @property
+    def numbers_used(self) -> Floats1:
+        """(32768,) when each of our numbers was last seen anywhere, UTC s since 1970; -inf for never."""
+        return self._numbers.last_used
 
     def suspend(self, partner: str, rung: Rung, by: str, reason: str, now: float) -> None:
         """Stop what we give a partner, by a person's word; it gets alerts, or nothing, until `resume`.

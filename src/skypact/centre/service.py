@@ -24,10 +24,13 @@ from skypact.centre.ages import SourceAges
 from skypact.centre.certificates import find_or_make_certificate, is_loopback
 from skypact.centre.control import ControlServer, ask_centre
 from skypact.centre.ingest import DatagramFeed, Ingest, warm_up
+from skypact.centre.number_file import FILE as NUMBER_FILE
+from skypact.centre.number_file import NumberFile
 from skypact.centre.outcomes import OutcomeCounter
 from skypact.centre.output import PictureSender
 from skypact.centre.pipeline import Pipeline
 from skypact.centre.settings import CentreSettings, DisplaySettings
+from skypact.core.arrays import Floats1
 from skypact.core.clock import Clock, SystemClock
 from skypact.core.errors import BadInputError
 from skypact.display.hub import DisplayHub
@@ -71,6 +74,7 @@ class Centre:
     on_plots: list[Callable[[PlotBatch], None]] = field(default_factory=list)
     on_health: list[Callable[[list[SensorHealth]], None]] = field(default_factory=list)
     on_sensors: list[TakesSensors] = field(default_factory=list)
+    number_file: NumberFile | None = None  # None: a restart may give out numbers that rest
     pace: float = STEP  # s from one step to the next; the pictures do not depend on it
     plots: int = 0
     pictures: int = 0
@@ -81,6 +85,10 @@ class Centre:
         self.ingest = Ingest(self.feed, self.settings.sensors, self.settings.rules)
         named = replace(self.settings.tracker, centre=self.settings.name)
         self.tracker = Tracker(self.settings.sensors, named)
+        if self.number_file is not None:
+            self.tracker.rest_numbers(self.number_file.last_used)
+            if self.federation is not None:
+                self.federation.rest_numbers(self.number_file.last_used)
         self.pipeline = Pipeline(self.tracker, self.settings.period)
         self.ages = SourceAges(self.settings.sensors)
         self.outcomes = OutcomeCounter(self.settings.sensors)
@@ -114,6 +122,8 @@ class Centre:
                 take_picture(picture)
             if self.feed.is_live:
                 self._delays.append(self.clock.now() - picture.time)
+        if pictures and self.number_file is not None:
+            self.number_file.note(self._numbers_used(pictures[-1].time), pictures[-1].time)
         if closed >= self._next_health:
             self._next_health = closed + HEALTH_PERIOD
             health = self.ingest.health.report(closed)
@@ -122,6 +132,17 @@ class Centre:
                 self.federation.take_health(self._health)
             for take_health in self.on_health:
                 take_health(self._health)
+
+    def close(self) -> None:
+        """Keep which track numbers rest; nothing is stepped any more."""
+        if self.number_file is not None:
+            now = self.clock.now()
+            self.number_file.close(self._numbers_used(now), now)
+
+    def _numbers_used(self, now: float) -> Floats1:
+        """(32768,) when each of our numbers was used last, UTC s since 1970; -inf for never."""
+        used = self.tracker.numbers_used(now)
+        return used if self.federation is None else np.maximum(used, self.federation.numbers_used)
 
     def _with_partners(self, federation: "Federation", plots: PlotBatch, closed: float) -> PlotBatch:
         """Our plots and those that partners gave meanwhile; what is ours goes to them."""
@@ -217,7 +238,13 @@ async def serve(
             stack.callback(exchange.close)
             federation = exchange.federation
             federation.on_partners.append(hub.publish_partners)
-        centre = Centre(settings, feed or UdpReceiver(list(settings.inputs)), clock, federation)
+        numbers: NumberFile | None = None
+        if feed is None:
+            writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="numbers"))
+            numbers = NumberFile(settings.data / NUMBER_FILE, clock.now(), writer)
+        inputs = feed or UdpReceiver(list(settings.inputs))
+        centre = Centre(settings, inputs, clock, federation, number_file=numbers)
+        stack.callback(centre.close)
         units = {settings.name: settings.system_unit} if federation is None else federation.units
         sender = PictureSender(settings.outputs, settings.sensors, centre.ages, units)
         stack.callback(sender.close)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from skypact.core.arrays import Floats2
+from skypact.core.arrays import Floats1, Floats2
 from skypact.core.geodesy import enu_from_geodetic, enu_rotation
 from skypact.plots.model import PlotBatch, PlotFlag
 from skypact.sensors.model import FASTEST_UPDATE, SensorKind, SensorTable
@@ -43,6 +43,8 @@ from skypact.tracks.state import (
     B_PLOT,
     B_REASON,
     B_SERIAL,
+    NUMBERS_FIRST,
+    NUMBERS_LEFT,
     NUMBERS_SHORT,
     OPEN_FREE,
     OPEN_OVERFLOWN,
@@ -116,6 +118,27 @@ class Tracker:
         self._book.counts[TRACKS_FREE] = slots
         self._book.counts[OPEN_FREE] = 2 * slots
         self._settled: list[NDArray[np.int64]] = []
+
+    def rest_numbers(self, last_used: Floats1) -> None:
+        """Let track numbers rest that were used before the first plot.
+
+        Args:
+            last_used: (32768,) by number, UTC s since 1970; -inf for never.
+        """
+        assert self._book.counts[NUMBERS_LEFT] == _NUMBERS
+        order = np.argsort(last_used[1:], kind="stable")
+        self._book.numbers[:] = order + 1
+        self._book.freed[:] = last_used[1:][order]
+
+    def numbers_used(self, now: float) -> Floats1:
+        """(32768,) when each track number was used last, UTC s since 1970: now while a track has it."""
+        book = self._book
+        first, left = book.counts[NUMBERS_FIRST], book.counts[NUMBERS_LEFT]
+        free = (first + np.arange(left)) % _NUMBERS
+        used = np.full(_NUMBERS + 1, now)
+        used[0] = -np.inf
+        used[book.numbers[free]] = book.freed[free]
+        return used
 
     def add_sensors(self, sensors: SensorTable) -> None:
         """Go on with a longer table that begins with the present sensors, when a partner's join.
