@@ -248,12 +248,13 @@ def partner_resume(
 def partner_renew(
     config: ConfigArgument,
     out: Annotated[Path, typer.Option(help="Partner file to write, for all partners.")],
+    journal_key: Annotated[bool, typer.Option(help="Make a new key for the journal, too.")] = False,
 ) -> None:
     """Make the centre's next certificate; the old one holds on while partners accept the new file."""
     from skypact.centre.partners import partner_renew
     from skypact.config import read_config
 
-    partner_renew(read_config(config), out)
+    partner_renew(read_config(config), out, journal_key)
 
 
 @partner_app.command("revoke", epilog='Example: skypact partner revoke centre.toml BRAVO --reason "key lost"')

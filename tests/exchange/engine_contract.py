@@ -192,6 +192,18 @@ class EngineContract:
         pair.until(has_three)
         assert [record.sequence for record in records] == [8, 9, 10]
 
+    def test_what_the_engine_kept_of_a_former_log_is_not_taken_for_the_present_one(self, pair: EnginePair):
+        ends = Ends(pair)
+        for n in range(1, 4):
+            ends.outlet.append(n, b"%d" % n)
+        ends.until(lambda: len(ends.records) == 3)
+        pair.bravo.forget("ALPHA")
+        ends.inlet, ends.records = pair.bravo.inlet("ALPHA", 0, "another log"), []
+        ends.until(lambda: len(ends.records) == 3)
+        ends.outlet.append(4, b"4")
+        ends.until(lambda: len(ends.records) == 4)
+        assert [record.sequence for record in ends.records] == [1, 2, 3, 4]
+
     def test_stored_records_survive_that_the_engine_is_killed(self, pair: EnginePair):
         ends = Ends(pair)
         for sequence in range(1, 21):

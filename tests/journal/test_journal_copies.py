@@ -1,13 +1,14 @@
 """Copies of partners' logs: what proves itself is kept, all else is refused and counted."""
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from journal_helpers import NOON, key_of, memory_journal, public_of, some_event
 
-from skypact.core.errors import BadInputError
 from skypact.journal.copies import Copy, open_copy
-from skypact.journal.log import Journal, JournalDamagedError
+from skypact.journal.log import Journal, JournalDamagedError, open_journal
 from skypact.journal.model import LinkUp
 from skypact.journal.seal import Fault, Head, encode_record, seal, withhold
 from skypact.journal.store import JournalWriteError, MemoryLines
@@ -166,11 +167,30 @@ def test_what_could_not_be_kept_is_asked_for_again():
     assert copy.take(handed_over(records[copy.head.sequence :]), NOON) == records
 
 
-def test_a_log_never_begins_anew_under_the_same_name(tmp_path):
-    open_copy(tmp_path, "BRAVO", public_of("BRAVO")).close()
-    with pytest.raises(BadInputError, match="begins with another key"):
-        open_copy(tmp_path, "BRAVO", public_of("mallory"))
-    open_copy(tmp_path, "BRAVO", public_of("BRAVO")).close()
+def test_the_log_of_a_partners_former_keys_is_set_aside_and_still_proves_itself(tmp_path):
+    records = memory_journal("BRAVO", 3).read(0, 3)
+    copy = open_copy(tmp_path, "BRAVO", public_of("BRAVO"))
+    assert len(copy.take(handed_over(records), NOON)) == 3
+    copy.close()
+    anew = open_copy(tmp_path, "BRAVO", public_of("new"))
+    assert anew.head.sequence == 0
+    anew.close()
+    former = tmp_path / "former" / f"BRAVO-{public_of('BRAVO')[:8]}"
+    (proof,) = verify_folder(former).logs
+    assert (proof.records, proof.findings) == (3, [])
+    assert verify_folder(tmp_path).all_findings == []
+
+
+def test_a_journal_goes_on_with_the_newest_of_its_keys_once_it_changed(tmp_path):
+    with contextlib.closing(open_journal(tmp_path, "ALPHA", key_of("ALPHA"))) as journal:
+        journal.append(some_event(0), NOON)
+    keys = key_of("ALPHA"), key_of("new")
+    with contextlib.closing(open_journal(tmp_path, "ALPHA", *keys)) as journal:
+        assert journal.head.key == public_of("ALPHA")
+        journal.change_key(keys[-1], NOON)
+    with contextlib.closing(open_journal(tmp_path, "ALPHA", *keys)) as journal:
+        journal.append(some_event(1), NOON)
+    assert verify_folder(tmp_path).all_findings == []
 
 
 def test_a_copy_that_does_not_prove_itself_is_not_written_on():

@@ -1,26 +1,44 @@
-"""Opens a centre's exchange: its keys and partners, its journal and their copies, its engine."""
+"""Opens a centre's exchange: its keys and partners, its journal and their copies, its engine.
 
+While the centre runs, what people do to its trust (`skypact partner join|renew|revoke`) and what the
+calendar does to its certificates is taken up within `TRUST_PERIOD`.
+"""
+
+import asyncio
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
 
 from skypact.centre.federation import Federation
 from skypact.centre.settings import CentreSettings
 from skypact.core.clock import Clock
 from skypact.core.errors import BadInputError, SkypactError
 from skypact.exchange.model import Rung
+from skypact.exchange.nats_config import ServerConfig
 from skypact.exchange.nats_engine import NatsEngine
 from skypact.exchange.nats_server import NatsServer, link_config
-from skypact.exchange.trust import TrustStore
+from skypact.exchange.trust import Partner, TrustStore
 from skypact.journal.copies import Copy, open_copy
+from skypact.journal.fold import NOTHING, CentreState, PartnerState, fold_on, step
 from skypact.journal.folder import FOLDER as JOURNAL_FOLDER
 from skypact.journal.log import Journal, open_journal
-from skypact.journal.model import PartnerJoined, Resumed, Suspended, event_of
+from skypact.journal.model import (
+    CertificateChanged,
+    PartnerJoined,
+    PartnerRevoked,
+    Record,
+    Resumed,
+    Suspended,
+    event_of,
+)
+from skypact.journal.seal import key_hex
 
 log = logging.getLogger(__name__)
 
-ENGINE_FOLDER = "exchange"  # of the engine, there too
+ENGINE_FOLDER = "exchange"  # of the engine, in the data folder
 RECORDS_A_READ = 10_000
+TRUST_PERIOD = 2.0  # s between two looks at what is trusted
 
 
 @dataclass
@@ -29,11 +47,89 @@ class Exchange:
 
     federation: Federation
     server: NatsServer
+    journal: Journal
+    settings: CentreSettings
+    clock: Clock
+    partners: dict[str, Partner]  # with whom we exchange
+    _state: CentreState = NOTHING  # what our journal says,
+    _folded: int = 0  # up to this record
+    _warned: dict[str, int] = field(default_factory=dict)  # days of the last warning, by whose certificate
+    _said: str = ""  # why the last look at the trust failed
 
     def close(self) -> None:
         """Stop it; everything that was stored stays stored."""
         self.federation.close()
         self.server.stop()
+
+    async def watch_trust(self, tracking: Executor) -> None:
+        """Take up what people and the calendar change in our trust, for ever.
+
+        Args: `tracking` runs the steps of the centre, between which partners come and go.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TRUST_PERIOD)
+            try:
+                # Not between two steps: the server may have to start again.
+                store = await loop.run_in_executor(None, self.look)
+                await loop.run_in_executor(tracking, self.take_up, store)
+            except SkypactError as error:
+                if str(error) != self._said:
+                    log.error("trust not taken up", extra={"error": str(error)})
+                self._said = str(error)
+            else:
+                self._said = ""
+
+    def look(self) -> TrustStore:
+        """Bring the engine's server to what is trusted now; warn of certificates that end.
+
+        Raises:
+            SkypactError: what is trusted can't be read, or the server refuses it.
+        """
+        now = self.clock.now()
+        store = TrustStore(self.settings.partners)
+        self.server.reload(_server_config(self.settings, store, now))
+        self.warn_of_ends(store, now)
+        return store
+
+    def warn_of_ends(self, store: TrustStore, now: float) -> None:
+        """Say which certificates end within 30, 7 or 1 days, each time once."""
+        ending = {expiry.name: expiry.within_days for expiry in store.expiries(now)}
+        for name, days in ending.items():
+            if self._warned.get(name) != days:
+                log.warning("certificate ends", extra={"of": name, "within_days": days})
+        self._warned = ending
+
+    def take_up(self, store: TrustStore) -> None:
+        """Exchange with exactly the partners that are trusted now, and record what changed.
+
+        Raises:
+            SkypactError: it can't be recorded, or a partner's policy or copy can't be used.
+        """
+        # Each time a little, so that a long journal holds up no picture when something changes.
+        for record in _records(self.journal, self._folded):
+            self._state, self._folded = step(self._state, record), record.sequence
+        trusted = {partner.name: partner for partner in store.partners()}
+        if trusted == self.partners and key_hex(store.journal_key.public_key()) == self.journal.head.key:
+            return
+        now = self.clock.now()
+        for name, known in list(self.partners.items()):
+            if name not in trusted or trusted[name].first_key != known.first_key:
+                self.federation.drop_partner(name)
+                del self.partners[name]
+                log.warning("partner revoked", extra={"partner": name})
+        _record_trust(store, self.journal, self._state, now)
+        for name, partner in trusted.items():
+            if name not in self.partners:
+                copy = open_copy(self.settings.data / JOURNAL_FOLDER, name, partner.first_key)
+                try:
+                    self.federation.add_partner(copy, int(now * 1e9))
+                except SkypactError:
+                    copy.close()
+                    raise
+                log.warning("partner joined", extra={"partner": name})
+            self.federation.links[name].expires = partner.ends
+            self.partners[name] = partner
 
 
 def open_exchange(settings: CentreSettings, clock: Clock) -> Exchange:
@@ -52,21 +148,18 @@ def open_exchange(settings: CentreSettings, clock: Clock) -> Exchange:
     store = TrustStore(settings.partners)
     if store.name != settings.name:
         raise BadInputError(f"these keys are of {store.name}", str(store.folder), "make new ones")
-    for expiry in store.expiries(now):
-        log.warning("certificate ends", extra={"of": expiry.name, "within_days": expiry.within_days})
     folder = settings.data / JOURNAL_FOLDER
-    host, port = settings.exchange.listen
     opened: list[Journal | Copy] = []
-    server = NatsServer(link_config(store, settings.data / ENGINE_FOLDER, f"{host}:{port}", now))
+    server = NatsServer(_server_config(settings, store, now))
     try:
-        journal = open_journal(folder, store.name, store.journal_key)
+        journal = open_journal(folder, store.name, *store.journal_keys)
         opened.append(journal)
+        _record_trust(store, journal, fold_on(NOTHING, _records(journal)), now)
+        partners = {partner.name: partner for partner in store.partners()}
         copies = {}
-        for partner in store.partners():
-            copies[partner.name] = open_copy(folder, partner.name, partner.journal_key)
-            opened.append(copies[partner.name])
-        _record_new_partners(store, journal, now)
-        suspended = dict(_suspensions(journal))
+        for name, partner in partners.items():
+            copies[name] = open_copy(folder, name, partner.first_key)
+            opened.append(copies[name])
         server.start()
         federation = Federation(
             settings.sensors,
@@ -75,7 +168,7 @@ def open_exchange(settings: CentreSettings, clock: Clock) -> Exchange:
             copies,
             settings.exchange.policies,
             epoch=int(now * 1e9),
-            suspended=suspended,
+            suspended=dict(_suspensions(journal)),
             unit=settings.system_unit,
         )
     except SkypactError:
@@ -83,38 +176,52 @@ def open_exchange(settings: CentreSettings, clock: Clock) -> Exchange:
         for one in opened:
             one.close()
         raise
-    for partner in store.partners():
-        federation.links[partner.name].expires = partner.ends
-    return Exchange(federation, server)
+    for name, partner in partners.items():
+        federation.links[name].expires = partner.ends
+    exchange = Exchange(federation, server, journal, settings, clock, partners)
+    exchange.warn_of_ends(store, now)
+    return exchange
 
 
-def _record_new_partners(store: TrustStore, journal: Journal, now: float) -> None:
-    """Record partners that a person accepted since the centre ran last."""
-    joined: dict[str, str] = {}
-    for event in _events(journal):
-        if isinstance(event, PartnerJoined):
-            joined[event.partner] = event.certificate
-    for partner in store.partners():
-        certificate = partner.certificate_digest
-        if joined.get(partner.name) != certificate:
-            event = PartnerJoined(partner=partner.name, key=partner.journal_key, certificate=certificate)
-            journal.append(event, now)
+def _server_config(settings: CentreSettings, store: TrustStore, now: float) -> ServerConfig:
+    assert settings.exchange is not None
+    host, port = settings.exchange.listen
+    return link_config(store, settings.data / ENGINE_FOLDER, f"{host}:{port}", now)
+
+
+def _record_trust(store: TrustStore, journal: Journal, state: CentreState, now: float) -> None:
+    """Record what people changed in our keys and partners since the journal's `state`."""
+    if key_hex(store.journal_key.public_key()) != journal.head.key:
+        journal.change_key(store.journal_key, now)
+    said = state.partners
+    trusted = {partner.name: partner for partner in store.partners()}
+    for name, known in said.items():
+        if known.key and (name not in trusted or trusted[name].first_key != known.key):
+            revoked = store.revocation(name)
+            by, reason = (revoked.by, revoked.reason) if revoked is not None else ("", "")
+            journal.append(PartnerRevoked(partner=name, by=by, reason=reason), now)
+    for name, partner in trusted.items():
+        known = said.get(name, PartnerState())
+        key, certificate = partner.first_key, partner.certificate_digest
+        if known.key != key:
+            journal.append(PartnerJoined(partner=name, key=key, certificate=certificate, by=partner.by), now)
+        elif known.certificate != certificate:
+            journal.append(CertificateChanged(partner=name, certificate=certificate), now)
 
 
 def _suspensions(journal: Journal) -> Iterator[tuple[str, tuple[Rung, str]]]:
     """Partners whose suspension no person ended, with the rung that they get and the reason."""
     suspended: dict[str, tuple[Rung, str]] = {}
-    for event in _events(journal):
-        if isinstance(event, Suspended):
-            suspended[event.partner] = Rung[event.rung.upper()], event.reason
-        elif isinstance(event, Resumed):
-            suspended.pop(event.partner, None)
+    for record in _records(journal):
+        match event_of(record):
+            case Suspended() as event:
+                suspended[event.partner] = Rung[event.rung.upper()], event.reason
+            case Resumed(partner=name) | PartnerRevoked(partner=name):
+                suspended.pop(name, None)
     yield from suspended.items()
 
 
-def _events(journal: Journal) -> Iterator[object]:
-    after = 0
+def _records(journal: Journal, after: int = 0) -> Iterator[Record]:
     while records := journal.read(after, RECORDS_A_READ):
         after = records[-1].sequence
-        for record in records:
-            yield event_of(record)
+        yield from records

@@ -5,7 +5,7 @@ waits for that: a centre that agreed alone goes on as before, and what a cut kee
 leaves things as they were told last.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from skypact.core.errors import BadInputError
 from skypact.journal.copies import Copy
@@ -20,11 +20,18 @@ _RECORDS_A_READ = 10_000
 class ExerciseBook:
     """What our log and the copies of partners' logs say of exercises."""
 
-    def __init__(self, journal: Journal, copies: Mapping[str, Copy]) -> None:
-        """Read all logs; agreements outlive a restart in them."""
+    def __init__(self, journal: Journal) -> None:
+        """Read our log; agreements outlive a restart in the logs."""
         self._journal = journal
-        logs: dict[str, Journal | Copy] = {**copies, journal.centre: journal}
-        self._states = {name: _read_state(log) for name, log in logs.items()}
+        self._states = {journal.centre: _read_state(journal)}
+
+    def add_partner(self, copy: Copy) -> None:
+        """Read a partner's log."""
+        self._states[copy.centre] = _read_state(copy)
+
+    def drop_partner(self, partner: str) -> None:
+        """Forget what a partner's log says: no exercise is on with it any more."""
+        del self._states[partner]
 
     @property
     def name(self) -> str:

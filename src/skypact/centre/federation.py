@@ -120,28 +120,47 @@ class Federation:
         self._correlator = Correlator()
         self._numbers = NumberBook(self.centre)
         self._foreign = ForeignNumbers()
-        self._exercises = ExerciseBook(journal, copies)
+        self._exercises = ExerciseBook(journal)
         self._withdrawn: set[str] = set()  # partners whose simulated plots are to be forgotten
         self._health: Sequence[SensorHealth] = ()
         self._report: TrackReport | None = None  # our tracks, until they are given
         self._given: TrackReport | None = None  # the same, kept
         self._next_state = self._next_policy = -np.inf
-        self.links = {
-            name: self._make_link(name, copy, policies / f"{name}.toml", epoch)
-            for name, copy in sorted(copies.items())
-        }
+        self._policies = policies
+        self.links: dict[str, PartnerLink] = {}
+        for copy in copies.values():
+            self.add_partner(copy, epoch)
         for name, (rung, reason) in suspended.items():
             if name in self.links:
                 self.links[name].gateway.ladder.suspend(rung, reason)
-        self._apply_exercises()
 
-    def _make_link(self, name: str, copy: Copy, policy_file: Path, epoch: int) -> PartnerLink:
+    def add_partner(self, copy: Copy, epoch: int) -> None:
+        """Exchange with one more partner.
+
+        Args: `copy` of its log. epoch: when we began to give it something, ns since 1970.
+
+        Raises:
+            BadInputError: its release policy can't be used.
+        """
+        name = copy.centre
+        policy_file = self._policies / f"{name}.toml"
         content = _read_policy(policy_file)
         policy = parse_policy(content, policy_file)
         gateway = Gateway(self.centre, name, self._engine.outlet(name), policy, epoch)
         gateway.unit = self.units.get(self.centre, 0)
-        reader = Reader(name, self._engine.inlet(name, copy.head.sequence), copy.head.sequence)
-        return PartnerLink(name, gateway, reader, copy, policy_file, content)
+        inlet = self._engine.inlet(name, copy.head.sequence, copy.first_key)
+        reader = Reader(name, inlet, copy.head.sequence)
+        link = PartnerLink(name, gateway, reader, copy, policy_file, content)
+        self.links = dict(sorted((self.links | {name: link}).items()))
+        self._exercises.add_partner(copy)
+        self._apply_exercises()
+
+    def drop_partner(self, name: str) -> None:
+        """Exchange nothing more with a partner; what it gave leaves the next picture."""
+        link = self.links.pop(name)
+        self._exercises.drop_partner(name)
+        self._engine.forget(name)
+        link.copy.close()
 
     def step(self, now: float, plots: PlotBatch) -> PlotBatch:
         """Give partners what is new here, and take what they give.

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 from rich.table import Table
 
-from skypact.centre.control import ask_centre, is_running
+from skypact.centre.control import ask_centre
 from skypact.centre.settings import CentreSettings, ExchangeSettings
 from skypact.core.errors import BadInputError
 from skypact.exchange.model import PartnerState
@@ -65,13 +66,11 @@ def partner_join(settings: CentreSettings, file: Path, fingerprint: str | None) 
     if fingerprint is None and named.name not in {partner.name for partner in store.partners()}:
         typer.echo(f"Let a person of {named.name} read you the fingerprint of this file by telephone.")
         fingerprint = typer.prompt("fingerprint as you heard it")
-    partner = store.accept(content, now, fingerprint or "")
+    partner = store.accept(content, now, fingerprint or "", _who())
     typer.echo(f"{partner.name} at {partner.address} is a partner of {store.name} from now on")
     policy = _exchange(settings).policies / f"{partner.name}.toml"
     if not policy.exists():
         typer.echo(f"nothing leaves for {partner.name} until {policy} says what (docs/release-policy.md)")
-    if is_running(settings.data):
-        typer.echo("restart the centre to open the link")
 
 
 def partner_status(settings: CentreSettings, as_json: bool) -> int:
@@ -177,13 +176,16 @@ def _exercise_with(state: PartnerState) -> str:
     return f"{waits}; it takes part in {state.their_exercise}" if state.their_exercise else waits
 
 
-def partner_renew(settings: CentreSettings, out: Path) -> None:
+def partner_renew(settings: CentreSettings, out: Path, with_journal_key: bool) -> None:
     """Make our next certificate, and write the file that all partners need before it holds.
+
+    Args: `with_journal_key` makes a new key for our journal too, vouched for by the one before.
 
     Raises:
         BadInputError: there are no keys yet, or the file can't be written.
     """
-    content = TrustStore(settings.partners).renew(time.time(), _exchange(settings).address)
+    key = Ed25519PrivateKey.generate() if with_journal_key else None
+    content = TrustStore(settings.partners).renew(time.time(), _exchange(settings).address, key)
     try:
         out.write_bytes(content)
     except OSError as error:
@@ -197,10 +199,8 @@ def partner_revoke(settings: CentreSettings, partner: str, reason: str) -> None:
     Raises:
         BadInputError: no such partner.
     """
-    TrustStore(settings.partners).revoke(partner, reason, time.time())
+    TrustStore(settings.partners).revoke(partner, reason, time.time(), _who())
     typer.echo(f"{partner} is a partner no longer")
-    if is_running(settings.data):
-        typer.echo("restart the centre to close the link")
 
 
 def _exchange(settings: CentreSettings) -> ExchangeSettings:

@@ -44,6 +44,7 @@ from skypact.tracks.model import Picture
 from skypact.tracks.tracker import Tracker
 
 if TYPE_CHECKING:
+    from skypact.centre.exchange import Exchange
     from skypact.centre.federation import Federation
 
 log = logging.getLogger(__name__)
@@ -229,6 +230,7 @@ async def serve(
     listening, server = _make_server(settings, hub)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)
+        exchange: Exchange | None = None
         federation: Federation | None = None
         if settings.exchange is not None:
             # Imported here, since a centre without partners does without the kernels of the exchange.
@@ -266,6 +268,9 @@ async def serve(
             stack.push_async_callback(control.stop)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         tracking = asyncio.create_task(centre.run(stop, worker))
+        if exchange is not None:
+            watching = asyncio.create_task(exchange.watch_trust(worker))
+            stack.callback(watching.cancel)
         stopping = asyncio.create_task(stop.wait())
         while not (server.started or serving.done()):
             await asyncio.sleep(0.01)

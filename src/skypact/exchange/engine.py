@@ -88,8 +88,16 @@ class Engine(Protocol):
         """The outlet for a partner, by its name."""
         ...
 
-    def inlet(self, partner: str, after: int = 0) -> Inlet:
-        """The inlet from a partner; `after` is the sequence of its last record that we hold."""
+    def inlet(self, partner: str, after: int = 0, log: str = "") -> Inlet:
+        """The inlet from a partner, in place of a former one.
+
+        Args: `after` is the sequence of its last record that we hold, `log` names the log that its
+        records are of: what the engine keeps of another log is of no use.
+        """
+        ...
+
+    def forget(self, partner: str) -> None:
+        """End the outlet and the inlet of a partner that is one no longer."""
         ...
 
     def close(self) -> None:

@@ -222,14 +222,22 @@ class MemoryEngine:
         """The outlet for a partner, by its name."""
         return _MemoryOutlet(self.network, self.network._link(self.centre, partner))
 
-    def inlet(self, partner: str, after: int = 0) -> Inlet:
-        """The inlet from a partner; `after` is the sequence of its last record that we hold."""
+    def inlet(self, partner: str, after: int = 0, log: str = "") -> Inlet:
+        """A new inlet from a partner; copies of another log than `log` are of no use and go."""
         network = self.network
         network._settle()
         link = network._link(partner, self.centre)
+        if link.log != log:
+            link.log = log
+            link.copied.clear()
+            network._send_records(link, network.clock.now())
         inlet = _MemoryInlet(network, link, after, deque(link.mirrored.values()))
         link.inlets.append(inlet)
         return inlet
+
+    def forget(self, partner: str) -> None:
+        """End the inlet of a partner that is one no longer; nothing here keeps an outlet running."""
+        self.network._link(partner, self.centre).inlets.clear()
 
     def close(self) -> None:
         """Stop; records stay stored, last values go with the engine's memory."""
@@ -284,6 +292,7 @@ class _Link:
     # At the reader.
     mirrored: dict[str, Message] = field(default_factory=dict)  # last values, the oldest first
     mirrored_to: int = 0
+    log: str = ""  # that the copied records are of
     copied: list[bytes] = field(default_factory=list)
     inlets: "list[_MemoryInlet]" = field(default_factory=list)
 

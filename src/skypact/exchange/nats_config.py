@@ -17,6 +17,7 @@ PENDING_MAX = 64 << 20  # bytes that wait for one slow connection before the ser
 VALUES, JOURNAL = "VALUES", "JOURNAL"
 CONSUMERS_MAX = 16  # of one stream; a mirror needs one, and makes another when it was cut off
 VALUES_MIRROR, JOURNAL_MIRROR = "VALUES_MIRROR", "JOURNAL_MIRROR"
+STORE_FOLDER = "jetstream"  # of what the server stores, in its folder
 LOCAL_INBOX = "_LOCAL"  # prefix of our own clients' inboxes, which no link carries
 
 
@@ -118,7 +119,7 @@ ping_interval: "2s"
 ping_max: 2
 write_deadline: "3s"
 jetstream {{
-  store_dir: {q(str(config.folder / "jetstream"))}
+  store_dir: {q(str(config.folder / STORE_FOLDER))}
   domain: {q(config.centre)}
   max_memory_store: {config.memory_max}
   max_file_store: {config.stored_max}

@@ -145,12 +145,12 @@ class NatsEngine:
             self._outlets[partner].begin()
         return self._outlets[partner]
 
-    def inlet(self, partner: str, after: int = 0) -> "NatsInlet":
+    def inlet(self, partner: str, after: int = 0, log: str = "") -> "NatsInlet":
         """A new inlet from a partner, in place of a former one."""
         assert not self._closed
         if partner in self._inlets:
             self._inlets[partner].end()
-        self._inlets[partner] = NatsInlet(self._server, partner, after, self._clock, self._loop)
+        self._inlets[partner] = NatsInlet(self._server, partner, after, log, self._clock, self._loop)
         self._inlets[partner].begin()
         return self._inlets[partner]
 
@@ -510,13 +510,20 @@ class NatsInlet(_Session):
     """What one partner gives us, at our end."""
 
     def __init__(
-        self, server: Server, partner: str, after: int, clock: Clock, loop: asyncio.AbstractEventLoop
+        self,
+        server: Server,
+        partner: str,
+        after: int,
+        log: str,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._lock = threading.Lock()  # of the next three
         self._values: dict[str, Message] = {}  # the newest of each subject, not yet taken
         self._subjects: set[str] = set()
         self._records: deque[StoredRecord] = deque()
         self._read = after  # sequence of the last record in or through the queue
+        self._log = log
         self._has_space = asyncio.Event()
         self._heard = _Beacon()  # the partner's last beacon
         self._beacon_at = -math.inf  # when the last beacon came, by the loop's clock
@@ -626,13 +633,19 @@ class NatsInlet(_Session):
         return info.state.last_seq > reached or (is_heard and has_all)
 
     def _is_useless(self, stream: str, info: api.StreamInfo) -> bool:
-        """Whether the mirror is of last values that began anew since, or lacks a record that we need."""
+        """Whether the mirror is of what began anew since, or lacks a record that we need."""
+        if (info.config.metadata or {}).get("token") != self._token(stream):
+            return True
         if stream == VALUES:
-            return (info.config.metadata or {}).get("token") != self._heard.token
+            return False
         state = info.state
         if state.messages == 0:
             return state.last_seq > self._read
         return state.first_seq > self._read + 1 or state.messages < state.last_seq - state.first_seq + 1
+
+    def _token(self, stream: str) -> str:
+        """What a mirror is of: a log, or last values since they began anew."""
+        return self._log if stream == JOURNAL else self._heard.token
 
     async def _make_mirror(self, js: JetStreamContext, stream: str, mirror: str) -> None:
         is_journal = stream == JOURNAL
@@ -641,7 +654,7 @@ class NatsInlet(_Session):
             storage=api.StorageType.FILE if is_journal else api.StorageType.MEMORY,
             max_bytes=JOURNAL_BYTES if is_journal else VALUES_BYTES,
             max_msgs_per_subject=-1 if is_journal else 1,
-            metadata={"token": self._heard.token},
+            metadata={"token": self._token(stream)},
             mirror=api.StreamSource(
                 name=stream,
                 external=api.ExternalStream(api=f"$JS.{self.partner}.API", deliver=""),

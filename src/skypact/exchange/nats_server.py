@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from skypact.core.errors import BadInputError, SkypactError
 from skypact.exchange.nats_config import (
+    STORE_FOLDER,
     LinkPartner,
     LocalAccess,
     ServerConfig,
@@ -285,7 +286,18 @@ class NatsServer:
         trial.replace(path)
         self._digest = said.stderr.rpartition("(")[2].rpartition(")")[0]
 
+    def _clear_former(self) -> None:
+        """Delete what the server kept for those that are partners no longer: it is not well with such data.
+
+        Nothing is lost: records of ours and of theirs are kept as files of the journal.
+        """
+        wanted = {account(name) for name in self._names() for account in (inlet_account, outlet_account)}
+        for kept in (self._config.folder / STORE_FOLDER).glob("jetstream/*_*"):
+            if kept.name not in wanted:
+                shutil.rmtree(kept, ignore_errors=True)
+
     def _launch(self) -> None:
+        self._clear_former()
         folder = self._config.folder
         # Files of its own: an inherited pipe would keep whoever reads ours waiting after our end.
         with (folder / LOG_FILE).open("ab") as output:
@@ -361,16 +373,14 @@ class NatsServer:
         while not self._stopping.is_set():
             process = self._process
             if process is not None and self._has_died(process):
-                log.error("server died", extra={"centre": self.centre, "code": process.returncode})
-                if not self._restart(process):
+                if not self._restart(process, "server died"):
                     self._stopping.wait(pause)
                     pause = min(2 * pause, RESTART_PAUSE_MAX)
                 continue
             pause = 0.1
             self._look_at_links()
             if process is not None and self._has_stuck_link():
-                log.warning("server restarts for a stuck link", extra={"centre": self.centre})
-                self._restart(process)
+                self._restart(process, "server restarts for a stuck link")
 
     def _has_died(self, process: subprocess.Popen[bytes]) -> bool:
         try:
@@ -379,10 +389,11 @@ class NatsServer:
             return False
         return process is self._process and not self._stopping.is_set()
 
-    def _restart(self, process: subprocess.Popen[bytes]) -> bool:
+    def _restart(self, process: subprocess.Popen[bytes], why: str) -> bool:
         with self._lock:
             if self._stopping.is_set() or process is not self._process:
                 return True  # somebody else ended it, and did what was to be done
+            log.error(why, extra={"centre": self.centre, "code": process.poll()})
             self._end(process)
             self.restarts += 1
             self._away_since.clear()

@@ -83,6 +83,8 @@ class Partner(msgspec.Struct, frozen=True, kw_only=True):
     certificates: tuple[str, ...]  # PEM, the oldest first; more than one while a renewal overlaps
     made: float  # of the newest file that we accepted, UTC s since 1970
     joined: float  # UTC s since 1970
+    first_key: str  # that its log begins with: `journal_key` as it was then
+    by: str = ""  # the person who accepted its newest file
 
     def certificates_at(self, now: float) -> list[str]:
         """Those that have not ended yet, PEM."""
@@ -116,12 +118,15 @@ class _Own(msgspec.Struct, frozen=True, kw_only=True):
     vouched: str = ""  # by the journal key before, over this one
 
 
-class _Revoked(msgspec.Struct, frozen=True, kw_only=True):
+class Revoked(msgspec.Struct, frozen=True, kw_only=True):
+    """One partner whose keys are trusted no longer."""
+
     name: str
     journal_key: str
     certificates: list[str]  # SHA-256 of each, hexadecimal
     reason: str
     time: float  # UTC s since 1970
+    by: str = ""  # the person who revoked it
 
 
 # Only what a link needs: above all not signing other certificates.
@@ -221,13 +226,7 @@ class TrustStore:
         """
         self.folder = folder
         self._own: _Own = _read(folder / "own.json", _Own)
-        path = folder / f"journal-{self._own.journal}.key"
-        try:
-            key = serialization.load_pem_private_key(path.read_bytes(), None)
-        except (OSError, ValueError) as error:
-            raise BadInputError(f"no journal key: {error}", str(path)) from None
-        assert isinstance(key, Ed25519PrivateKey)
-        self.journal_key = key
+        self.journal_keys = [_read_journal_key(folder, n) for n in range(1, self._own.journal + 1)]
 
     @classmethod
     def create(cls, folder: Path, name: str, address: str, now: float) -> "TrustStore":
@@ -249,6 +248,11 @@ class TrustStore:
         _write(folder / "journal-1.key", _private_pem(Ed25519PrivateKey.generate()))
         _write(folder / "own.json", _encode(_Own(name=name, address=address, since=[now])))
         return cls(folder)
+
+    @property
+    def journal_key(self) -> Ed25519PrivateKey:
+        """The newest of our journal's keys."""
+        return self.journal_keys[-1]
 
     @property
     def name(self) -> str:
@@ -305,7 +309,7 @@ class TrustStore:
             vouched = self.journal_key.sign(_VOUCHED + self.name.encode() + b" " + public).hex()
             own = msgspec.structs.replace(own, journal=own.journal + 1, vouched=vouched)
             _write(self.folder / f"journal-{own.journal}.key", _private_pem(journal_key))
-            self.journal_key = journal_key
+            self.journal_keys.append(journal_key)
         _write(self.folder / "own.json", _encode(own))  # last, since from now on all of it counts
         self._own = own
         return self.partner_file(now)
@@ -319,13 +323,13 @@ class TrustStore:
         files = (path for path in self.folder.glob("*.json") if _NAME.fullmatch(path.stem))
         return [_read(path, Partner) for path in sorted(files)]
 
-    def accept(self, content: bytes, now: float, fingerprint: str = "") -> Partner:
+    def accept(self, content: bytes, now: float, fingerprint: str = "", by: str = "") -> Partner:
         """Trust a partner file from now on.
 
         Args:
             content: of the file. now: UTC s since 1970.
             fingerprint: as the partner's person read it out; not needed for a renewal, which the key
-                that we know has signed.
+                that we know has signed. by: the person who accepts it.
 
         Raises:
             TrustError: the fingerprint is another, the name is known with another key, the file is older
@@ -339,7 +343,7 @@ class TrustStore:
         if known is None:
             if _digits(fingerprint) != _digits(file.fingerprint):
                 raise TrustError(f"{file.name}: the fingerprint is {file.fingerprint}, not the one given")
-            kept, joined = [], now
+            kept, joined, first_key = [], now, file.journal_key
         else:
             if file.journal_key != known.journal_key and not _is_vouched(file, known.journal_key):
                 raise TrustError(
@@ -347,7 +351,7 @@ class TrustStore:
                 )
             if file.made < known.made:
                 raise TrustError(f"{file.name}: we have a newer file of this partner")
-            kept, joined = known.certificates_at(now), known.joined
+            kept, joined, first_key = known.certificates_at(now), known.joined, known.first_key
         certificates = [*(text for text in kept if text != file.certificate), file.certificate]
         partner = Partner(
             name=file.name,
@@ -356,11 +360,13 @@ class TrustStore:
             certificates=tuple(certificates),
             made=file.made,
             joined=joined,
+            first_key=first_key,
+            by=by,
         )
         _write(self.folder / f"{file.name}.json", _encode(partner))
         return partner
 
-    def revoke(self, name: str, reason: str, now: float) -> None:
+    def revoke(self, name: str, reason: str, now: float, by: str = "") -> None:
         """Trust a partner no longer; under its name only new keys can join again.
 
         Raises:
@@ -369,12 +375,13 @@ class TrustStore:
         partner = {partner.name: partner for partner in self.partners()}.get(name)
         if partner is None:
             raise BadInputError("no such partner", name)
-        revoked = _Revoked(
+        revoked = Revoked(
             name=name,
             journal_key=partner.journal_key,
             certificates=[_digest(_load(text)) for text in partner.certificates],
             reason=reason,
             time=now,
+            by=by,
         )
         _write(self.folder / "revoked.json", _encode([*self._revoked(), revoked]))
         (self.folder / f"{name}.json").unlink()
@@ -390,9 +397,13 @@ class TrustStore:
             if end - now <= WARNINGS[0] * DAY
         ]
 
-    def _revoked(self) -> list[_Revoked]:
+    def revocation(self, name: str) -> Revoked | None:
+        """The last revocation of a name; None where there was none."""
+        return next((revoked for revoked in reversed(self._revoked()) if revoked.name == name), None)
+
+    def _revoked(self) -> list[Revoked]:
         path = self.folder / "revoked.json"
-        return _read(path, list[_Revoked]) if path.exists() else []
+        return _read(path, list[Revoked]) if path.exists() else []
 
     def _refuse_revoked(self, file: PartnerFile) -> None:
         digest = _digest(_load(file.certificate))
@@ -528,6 +539,16 @@ def _private_pem(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
 
 def _encode(value: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value)) + b"\n"
+
+
+def _read_journal_key(folder: Path, number: int) -> Ed25519PrivateKey:
+    path = folder / f"journal-{number}.key"
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"no journal key: {error}", str(path)) from None
+    assert isinstance(key, Ed25519PrivateKey)
+    return key
 
 
 def _read(path: Path, kind: Any) -> Any:

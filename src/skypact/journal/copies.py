@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from skypact.core.errors import SkypactError
-from skypact.journal.folder import remember_key
+from skypact.journal.folder import remember_key, set_aside_former
 from skypact.journal.log import resume
 from skypact.journal.model import Record
 from skypact.journal.seal import (
@@ -37,6 +37,7 @@ class Copy:
         Raises:
             JournalDamagedError: the last record does not prove itself.
         """
+        self.first_key = first_key
         self._store = store
         self.head = resume(store, centre, first_key)
         self.refused: Counter[Fault] = Counter()
@@ -106,15 +107,18 @@ class Copy:
 def open_copy(folder: Path, centre: str, first_key: str) -> Copy:
     """The copy of a partner's log in the folder of all logs.
 
+    A partner whose keys were revoked and that came back with new ones begins a new log; the copy of its
+    former one is set aside, where it still proves itself.
+
     Args:
         folder: of all logs. centre: the partner. first_key: public key that its log begins with,
             hexadecimal, as its partner file names it.
 
     Raises:
-        BadInputError: another process writes it, the folder can't be used, or its records begin
-            with another key.
+        BadInputError: another process writes it, or the folder can't be used.
         JournalDamagedError: its end does not prove itself.
     """
+    set_aside_former(folder, centre, first_key)
     store = DayFiles(folder / centre)
     try:
         remember_key(folder, centre, first_key)

@@ -145,8 +145,13 @@ def resume(store: LineStore, centre: str, first_key: str) -> Head:
     return advance(before, last)
 
 
-def open_journal(folder: Path, centre: str, key: Ed25519PrivateKey) -> Journal:
-    """The journal of a centre in the folder of all its logs; `key` signs what comes next.
+def open_journal(folder: Path, centre: str, *keys: Ed25519PrivateKey) -> Journal:
+    """The journal of a centre in the folder of all its logs.
+
+    Args:
+        folder: of all logs. centre: whose log it is.
+        keys: that the centre has had, the newest last; what comes next is signed by the one that the
+            log's last record names, until `change_key`.
 
     Raises:
         BadInputError: another process writes it, or the folder can't be used.
@@ -155,8 +160,13 @@ def open_journal(folder: Path, centre: str, key: Ed25519PrivateKey) -> Journal:
     store = DayFiles(folder / centre)
     try:
         if not store.count:
-            remember_key(folder, centre, key_hex(key.public_key()))
-        return Journal(store, centre, key, read_keys(folder).get(centre))
+            remember_key(folder, centre, key_hex(keys[-1].public_key()))
+        first_key = read_keys(folder).get(centre)
+        key = keys[-1]
+        if first_key is not None and len(keys) > 1:
+            said = resume(store, centre, first_key).key
+            key = next((held for held in keys if key_hex(held.public_key()) == said), key)
+        return Journal(store, centre, key, first_key)
     except SkypactError:
         store.close()
         raise
