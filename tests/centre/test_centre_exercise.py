@@ -45,7 +45,9 @@ class Sides:
                 for other in self.names
                 if other != name
             }
-            self.books[name] = ExerciseBook(self.journals[name], self.copies[name])
+            self.books[name] = ExerciseBook(self.journals[name])
+            for copy in self.copies[name].values():
+                self.books[name].add_partner(copy)
 
     def close(self):
         for name in self.names:
