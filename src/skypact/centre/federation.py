@@ -159,6 +159,7 @@ class Federation:
         """Exchange nothing more with a partner; what it gave leaves the next picture."""
         link = self.links.pop(name)
         self._exercises.drop_partner(name)
+        self.units.pop(name, None)
         self._engine.forget(name)
         link.copy.close()
 
