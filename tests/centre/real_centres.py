@@ -59,8 +59,7 @@ clutter_per_scan = 2
     for east in (-100, 100)
     for north in (-60, 60)
 )
-RELEASE = """rung = "{rung}"
-journal = ["*"]
+RELEASE = """journal = ["*"]
 [[tracks]]
 name = "all"
 [[plots]]
@@ -188,7 +187,7 @@ class RealPair:
 
     folder: Path
     line: Line
-    rung: str = "plots"
+    programs: dict[str, tuple[str, ...]] = field(default_factory=dict)  # in place of `skypact run`
     centres: dict[str, RealCentre] = field(default_factory=dict)
     _sender: LiveSender | None = None
 
@@ -215,9 +214,6 @@ class RealPair:
             list(runner.map(RealCentre.stop, self.centres.values()))
         self.line.close()
 
-    def prepare(self, centre: RealCentre) -> None:
-        """What a test changes of a centre before it starts."""
-
     def _begin(self) -> None:
         world = World(parse_scenario(SCENARIO.encode(), "real centres"), seed=7)
         simulation = world.play()
@@ -225,8 +221,8 @@ class RealPair:
         now = time.time()
         for name in NAMES:
             centre = self.centres[name] = RealCentre(name, self.folder / name.lower(), self.line)
+            centre.program = self.programs.get(name, centre.program)
             (centre.folder / "release").mkdir(parents=True)
-            self.prepare(centre)
             _write_config(centre, simulation.sensors)
             where = self.line.address[name]
             stores[name] = TrustStore.create(centre.data / PARTNERS_FOLDER, name, where, now)
@@ -236,7 +232,7 @@ class RealPair:
             for other in (stores[centre.partner], absent):
                 content = other.partner_file(now)
                 store.accept(content, now, read_partner_file(content, now).fingerprint)
-            (centre.folder / "release" / f"{centre.partner}.toml").write_text(RELEASE.format(rung=self.rung))
+            (centre.folder / "release" / f"{centre.partner}.toml").write_text(RELEASE)
         addresses = [self.line.radar[NAMES[sensor.sac - FIRST_SAC]] for sensor in simulation.sensors.sensors]
         self._sender = LiveSender(simulation, addresses, next_stretch=world.play)
         with ThreadPoolExecutor() as runner:

@@ -38,6 +38,7 @@ RELOAD_WAIT = 2.0  # s for a running server to take its new configuration
 STOP_WAIT = 10.0  # s for a clean end before it is killed
 WATCH_PERIOD = 1.0  # s between two looks at the links
 STUCK_AFTER = 60.0  # s a link may be away while its partner's port answers (nats-server issue 7615)
+ROOM_LEAST = 10_000_000  # bytes of disk for a store that was given up to begin again
 RESTART_PAUSE_MAX = 5.0  # s between two restarts of a server that keeps dying
 OLDEST_VERSION = (2, 15)  # mirrors of older ones stall (nats-server pull requests 8323, 8356, 8633)
 
@@ -158,7 +159,8 @@ def _write_certificates(folder: Path, certificates: list[str]) -> Path:
 class NatsServer:
     """The embedded server: a child process with its own folder and ports.
 
-    A thread of its own starts it again when it dies, and when a link is stuck. No method but `start`,
+    A thread of its own starts it again when it dies, when a link is stuck, and when a disk that was
+    full has room again. No method but `start`,
     `reload` and `stop` waits.
     """
 
@@ -181,6 +183,7 @@ class NatsServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._links: dict[str, LinkState] = {}
         self._away_since: dict[str, float] = {}
+        self._has_no_store = False
         self._stopping = threading.Event()
         self._lock = threading.RLock()  # held while the process changes
         self._watcher: threading.Thread | None = None
@@ -381,6 +384,8 @@ class NatsServer:
             self._look_at_links()
             if process is not None and self._has_stuck_link():
                 self._restart(process, "server restarts for a stuck link")
+            elif process is not None and self._can_store_again():
+                self._restart(process, "server restarts to store again")
 
     def _has_died(self, process: subprocess.Popen[bytes]) -> bool:
         try:
@@ -434,6 +439,21 @@ class NatsServer:
                 if _port_answers(partner.address):
                     return True
         return False
+
+    def _can_store_again(self) -> bool:
+        """Whether the server gave its store up, as it does when the disk is full, and there is room again.
+
+        With the store it gives up the exchange, and does not begin again by itself.
+        """
+        is_well = self._answer("healthz?js-enabled-only=true").get("status") == "ok"
+        if is_well or self._answer("varz").get("server_name") != self.centre:
+            self._has_no_store = False
+            return False
+        room = shutil.disk_usage(self._config.folder).free
+        if not self._has_no_store:
+            self._has_no_store = True
+            log.error("server stores no more", extra={"centre": self.centre, "free_bytes": room})
+        return room >= ROOM_LEAST
 
 
 def _port_answers(address: str) -> bool:
