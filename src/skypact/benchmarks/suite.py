@@ -15,6 +15,7 @@ NAMES = (
     "live",
     "accuracy",
     "fusion",
+    "cut",
     "recorded",
     "federation",
     "display",
