@@ -231,7 +231,7 @@ def test_an_empty_batch_is_nothing():
         ({"sensor": -1}, Outcome.MALFORMED, OutcomeReason.UNKNOWN_SENSOR),
         ({"time": np.nan}, Outcome.MALFORMED, OutcomeReason.NO_TIME),
         ({"time": np.inf}, Outcome.MALFORMED, OutcomeReason.NO_TIME),
-        ({"time": START + 1e6}, Outcome.MALFORMED, OutcomeReason.NO_TIME),
+        ({"time": START + 1e6}, Outcome.MALFORMED, OutcomeReason.TIME_AHEAD),
         ({"range": np.nan, "azimuth": np.nan}, Outcome.MALFORMED, OutcomeReason.NO_POSITION),
         ({"range": 1e7}, Outcome.MALFORMED, OutcomeReason.OUT_OF_RANGE),
         ({"range": -5.0}, Outcome.MALFORMED, OutcomeReason.OUT_OF_RANGE),

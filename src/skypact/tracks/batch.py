@@ -44,6 +44,7 @@ _ACCEPTED = -1
 _TEST_TARGET = int(OutcomeReason.TEST_TARGET)
 _UNKNOWN_SENSOR = int(OutcomeReason.UNKNOWN_SENSOR)
 _NO_TIME = int(OutcomeReason.NO_TIME)
+_TIME_AHEAD = int(OutcomeReason.TIME_AHEAD)
 _OLDER = int(OutcomeReason.OLDER_THAN_SENSOR)
 _OUT_OF_RANGE = int(OutcomeReason.OUT_OF_RANGE)
 
@@ -57,9 +58,11 @@ def screen_plot(
     if s < 0 or s >= len(sensors.real):
         return _MALFORMED, _UNKNOWN_SENSOR
     time = plots.real[p, P_TIME]
-    # A clock that runs far ahead would end every other sensor's tracks.
-    if not isfinite(time) or time > plots.real[p, P_RECEIVED] + _AHEAD_MOST:
+    if not isfinite(time):
         return _MALFORMED, _NO_TIME
+    # A clock that runs far ahead would end every other sensor's tracks.
+    if time > plots.real[p, P_RECEIVED] + _AHEAD_MOST:
+        return _MALFORMED, _TIME_AHEAD
     if without_tests and (plots.codes[p, P_FLAGS] & _TEST) != 0:
         return _FILTERED, _TEST_TARGET
     slant, height, altitude = plots.real[p, P_RANGE], plots.real[p, P_HEIGHT], plots.real[p, P_ALTITUDE]

@@ -109,9 +109,10 @@ class OutcomeReason(IntEnum):
     NO_POSITION = 5  # malformed: its measurements don't say where it is
     OUT_OF_RANGE = 6  # malformed: a measurement is out of its sensor's range
     UNKNOWN_SENSOR = 7  # malformed: no row of the sensor table
-    NO_TIME = 8  # malformed: no finite time, or one long after its arrival
+    NO_TIME = 8  # malformed: no finite time
     HEIGHT_NEEDED = 9  # clutter: above a sensor, where a plot without height is a ring
     OLDER_THAN_TRACK = 10  # late: the tracks that it fits are too far ahead of it
     OLDER_THAN_SENSOR = 11  # late: its sensor has sent plots from long after it
     NO_ROOM = 12  # clutter: the tracker was full
     STILL_OPEN = 13  # clutter: the recording ended before it was decided
+    TIME_AHEAD = 14  # malformed: a time long after its arrival, by a clock that runs ahead
