@@ -7,6 +7,7 @@ import pytest
 from skypact.benchmarks.browser import Browser, why_no_browser
 from skypact.benchmarks.scene import Publisher, Scene, served
 from skypact.display.hub import DisplayHub
+from skypact.display.views import PartnerViews
 
 READY = "window.__app && __app.status().hasMap && __app.tracks().length > 0"
 
@@ -28,12 +29,13 @@ class Stage:
         self.browser = browser
         self.stack = ExitStack()
         self.hub = DisplayHub()
+        self.views = PartnerViews(self.hub)
         self.pages = []
 
     def serve(self, scene):
         """Serve `scene`; pictures come when the test publishes them."""
         self.scene = scene
-        self.url = self.stack.enter_context(served(self.hub, scene.info))
+        self.url = self.stack.enter_context(served(self.hub, scene.info, views=self.views))
         return self
 
     def play(self, period=0.5):

@@ -1,5 +1,6 @@
 """The demo in two windows: Alpha's and Bravo's page, their link cut by the button, and healed."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -7,10 +8,20 @@ import time
 
 import pytest
 
+from skypact.centre.demo import demo_folder
+
 pytestmark = pytest.mark.browser
 
 PATIENCE = 400.0  # s; a first start ever compiles
 JOINTS = "__app.tracks().map(track => track.joint)"
+STRICT = """
+label = "ALPHA, for BRAVO only"
+rung = "tracks"
+[[tracks]]
+name = "upper airspace"
+floor_ft = 25000
+withhold = ["callsign"]
+"""
 READY = "window.__app && __app.status().hasMap && __app.tracks().length > 8"
 
 
@@ -62,6 +73,44 @@ def wait_for_one_picture(pages):
         time.sleep(0.5)
 
 
+def see_as_bravo_sees(page, address):
+    """Look at Alpha's page with Bravo's eyes, after Alpha has come to withhold names and low traffic."""
+    alpha = demo_folder(int(address.rsplit(":", 1)[1])) / "alpha"
+    (alpha / "release" / "BRAVO.toml").write_text(STRICT)
+    named = page.evaluate("__app.tracks().filter(track => track.callsign).map(track => track.callsign)")
+    total = page.evaluate("__app.tracks().length")
+    assert len(named) > 3
+    page.evaluate("[...document.querySelectorAll('#partners .see')][0].click()")
+    page.wait("__app.view()?.rung === 'tracks' && __app.tracks().length > 0", 30)
+    page.wait("document.querySelector('#view').innerText.includes(`${__app.tracks().length} of `)", 30)
+    text = page.text("body")
+    assert "AS BRAVO SEES US" in text and "rung tracks" in text and "ALPHA, for BRAVO only" in text
+    assert not any(callsign in text for callsign in named)
+    assert "withheld" in page.text("aside.right")
+    due = time.monotonic() + 30.0
+    while True:  # a track may come or go between the two looks
+        said = subprocess.run(
+            [sys.executable, "-m", "skypact.cli", "partner", "view", "centre.toml", "BRAVO", "--json"],
+            cwd=alpha,
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=PATIENCE,
+        )
+        view = json.loads(said.stdout)
+        shown = page.evaluate("__app.tracks()")
+        if sorted(track["joint"] for track in view["tracks"]) == sorted(track["joint"] for track in shown):
+            break
+        assert time.monotonic() < due
+    assert 0 < len(shown) < total
+    assert {track["callsign"] for track in shown + view["tracks"]} == {None}
+    assert all(track["level"] >= 249.9 for track in shown)
+    assert page.evaluate("__app.status().liveness") == "live"
+    page.press("b")
+    page.wait("__app.view() === null && __app.tracks().some(track => track.callsign)", 30)
+    page.wait(f"__app.tracks().length >= {total - 2}", 30)
+    assert "AS BRAVO SEES US" not in page.text("body")
+
+
 def test_two_pages_show_one_picture_go_on_alone_when_cut_and_agree_again(browser, addresses):
     pages = [browser.open(1280, 720) for _ in addresses]
     for page, address in zip(pages, addresses, strict=True):
@@ -87,6 +136,7 @@ def test_two_pages_show_one_picture_go_on_alone_when_cut_and_agree_again(browser
     after = wait_for_one_picture(pages)
     # Aircraft keep their numbers through the cut, but for those that only the other side's radars saw.
     assert len(before & after) >= 0.5 * len(before)
+    see_as_bravo_sees(pages[0], addresses[0])
     for page in pages:
         assert page.console() == []
         page.close()

@@ -78,6 +78,14 @@ def test_no_value_and_values_out_of_range_are_marked_or_held_at_the_limit():
     assert np.all(columns["age"] == 255)
 
 
+def test_a_velocity_that_is_not_known_is_no_standstill():
+    picture = Scene(2).picture(1)
+    picture.velocity[0] = np.nan
+    columns = decode_frame(encode_frame(picture, epoch=1)).columns
+    assert columns["speed"][0] == 65_535 > columns["speed"][1]
+    assert columns["heading"][0] == 0
+
+
 def test_an_empty_picture_has_a_frame():
     frame = decode_frame(encode_frame(Scene(0).picture(3), 1, FrameFlag.HISTORY))
     assert frame.flags == FrameFlag.HISTORY

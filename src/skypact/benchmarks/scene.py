@@ -16,6 +16,7 @@ from skypact.core.units import DEGREE, FLIGHT_LEVEL, KNOT
 from skypact.display.hub import DisplayHub
 from skypact.display.model import CentreInfo
 from skypact.display.server import create_app, make_server
+from skypact.display.views import PartnerViews
 from skypact.sensors.model import Sensor, SensorHealth, SensorState, SensorTable, make_sensor_table
 from skypact.tracks.model import Identity, Picture, TargetKind
 
@@ -152,9 +153,15 @@ class Scene:
 
 
 @contextmanager
-def served(hub: DisplayHub, info: CentreInfo, static: Path | None = None, port: int = 0) -> Iterator[str]:
+def served(
+    hub: DisplayHub,
+    info: CentreInfo,
+    static: Path | None = None,
+    port: int = 0,
+    views: PartnerViews | None = None,
+) -> Iterator[str]:
     """The hub's page on a port of this machine (0: a free one) while the block runs; gives its address."""
-    server = make_server(create_app(hub, info=info, static=static), "127.0.0.1", 0)
+    server = make_server(create_app(hub, info=info, static=static, views=views), "127.0.0.1", 0)
     listener = socket.create_server(("127.0.0.1", port))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -5,22 +5,19 @@ into the one that people see. Nothing here waits for a partner: what is not ther
 """
 
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from skypact.centre.exercise import ExerciseBook
+from skypact.centre.partner_view import PartnerView, known, view_of
 from skypact.centre.system_picture import ForeignNumbers, report_of, system_picture, with_numbers
 from skypact.core.arrays import Floats1
 from skypact.core.errors import BadInputError, SkypactError
-from skypact.core.text import callsigns_to_text
-from skypact.core.units import DEGREE, FLIGHT_LEVEL
 from skypact.exchange.commonality import Commonality, measure_commonality
 from skypact.exchange.correlation import Correlator
 from skypact.exchange.engine import Engine, StoredRecord
@@ -28,14 +25,7 @@ from skypact.exchange.fusion import FusedReport, fuse
 from skypact.exchange.gateway import Gateway
 from skypact.exchange.model import CommonalityShares, PartnerState, Rung, TrackReport
 from skypact.exchange.numbers import NumberBook
-from skypact.exchange.policy import (
-    NO_RULE,
-    parse_policy,
-    release_sensors,
-    release_tracks,
-    releases_record,
-    track_rules,
-)
+from skypact.exchange.policy import NO_RULE, parse_policy, releases_record, track_rules
 from skypact.exchange.reader import LinkState, Reader
 from skypact.journal.copies import Copy
 from skypact.journal.log import Journal
@@ -52,7 +42,7 @@ from skypact.journal.model import (
 from skypact.journal.seal import encode_record, withhold
 from skypact.plots.model import PlotBatch, join_plots, make_plots
 from skypact.sensors.model import Sensor, SensorHealth, SensorTable
-from skypact.tracks.model import Identity, Picture
+from skypact.tracks.model import Picture
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +104,7 @@ class Federation:
         self.sensors = sensors  # ours, then partners' as they join; never shorter than before
         self.units = {self.centre: unit} if unit else {}  # of us and the partners, as far as known
         self.on_partners: list[Callable[[list[PartnerState]], None]] = []
+        self.on_given: list[Callable[[], None]] = []  # after the gateways took a new picture of ours
         self._own = sensors
         self._engine = engine
         self._journal = journal
@@ -193,7 +184,10 @@ class Federation:
                 arrived.append(replace(received.plots.take(known), sensor=rows[known]))
             link.gateway.step(now, self._report, plots, self._own, self._health, self._next_records(link))
             self._record_changes(link, now)
-        self._report = None
+        if self._report is not None:
+            self._report = None
+            for take_given in self.on_given:
+                take_given()
         if now >= self._next_state:
             self._next_state = now + STATE_PERIOD
             self._take_units()
@@ -307,25 +301,16 @@ class Federation:
         for link in self.links.values():
             link.copy.close()
 
-    def view(self, partner: str, now: float) -> dict[str, Any]:
+    def view(self, partner: str) -> PartnerView:
         """What a partner sees of us now: rung, sensors, and our tracks as they leave.
 
         Raises:
-            BadInputError: no such partner.
+            BadInputError: no such partner, or no picture yet.
         """
-        gateway = self._link(partner).gateway
-        rung, report = gateway.ladder.rung, self._given
-        sensors = release_sensors(gateway.policy, self._own) if rung is Rung.PLOTS else ()
-        released = None
-        if report is not None and rung >= Rung.TRACKS:
-            released = release_tracks(gateway.policy, report, now)
-        return {
-            "rung": rung.name.lower(),
-            "label": gateway.policy.label,
-            "sensors": [sensor.name for sensor in sensors],
-            "of": 0 if report is None else len(report),
-            "tracks": [] if released is None else _rows(released),
-        }
+        link = self._link(partner)
+        if self._given is None:
+            raise BadInputError("there is no picture yet", self.centre)
+        return view_of(link.gateway, self._given)
 
     def states(self, now: float) -> list[PartnerState]:
         """How the exchange with each partner stands."""
@@ -485,35 +470,13 @@ def _with_global_names(report: TrackReport) -> TrackReport:
     return replace(report, sensor_names=names)
 
 
-def _rows(report: TrackReport) -> list[dict[str, Any]]:
-    """Tracks for people to read; no value is None."""
-    callsigns = callsigns_to_text(report.callsign)
-    return [
-        {
-            "joint": f"{report.centre_names[report.number_centre[row]]}-{report.number[row]:05d}",
-            "latitude_deg": round(float(report.latitude[row]) / DEGREE, 5),
-            "longitude_deg": round(float(report.longitude[row]) / DEGREE, 5),
-            "flight_level": _known(float(report.altitude[row]) / FLIGHT_LEVEL),
-            "squawk": None if report.squawk[row] < 0 else f"{report.squawk[row]:04o}",
-            "address": None if report.address[row] < 0 else f"{report.address[row]:06X}",
-            "callsign": callsigns[row],
-            "identity": Identity(report.identity[row]).name.lower().replace("_", " "),
-        }
-        for row in range(len(report))
-    ]
-
-
-def _known(value: float) -> float | None:
-    return round(value, 2) if math.isfinite(value) else None
-
-
 def _shares(meter: Commonality) -> CommonalityShares:
     return CommonalityShares(
         held=int(meter.held),
         number=float(meter.number),
         state=float(meter.state),
         identity=float(meter.identity),
-        skew=_known(float(meter.skew)),
+        skew=known(float(meter.skew)),
     )
 
 

@@ -19,6 +19,7 @@ from skypact.exchange.model import PartnerState
 from skypact.exchange.trust import TrustStore, read_partner_file
 
 NOBODY = "nobody"
+_FIELDS = {"flight_level": "altitude"}  # of a policy, where a view has another name for them
 
 
 def partner_init(settings: CentreSettings) -> None:
@@ -103,8 +104,13 @@ def partner_view(settings: CentreSettings, partner: str, as_json: bool) -> None:
     )
     table = Table("track", "latitude", "longitude", "FL", "squawk", "address", "callsign", "identity")
     for track in view["tracks"]:
-        table.add_row(*("" if value is None else str(value) for value in track.values()))
+        kept = track.pop("withheld")
+        table.add_row(*("withheld" if _FIELDS.get(key, key) in kept else _cell(track[key]) for key in track))
     Console().print(table)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def partner_suspend(settings: CentreSettings, partner: str, reason: str, keeps_alerts: bool) -> None:

@@ -36,6 +36,7 @@ from skypact.core.errors import BadInputError
 from skypact.display.hub import DisplayHub
 from skypact.display.model import CentreInfo
 from skypact.display.server import create_app, make_server
+from skypact.display.views import PartnerViews
 from skypact.exchange.model import Rung
 from skypact.plots.model import PlotBatch, join_plots
 from skypact.sensors.model import SensorHealth, SensorTable
@@ -226,8 +227,9 @@ async def serve(
     """
     warm_up(settings.sensors)
     hub = DisplayHub()
+    views = PartnerViews(hub)
     clock = SystemClock()
-    listening, server = _make_server(settings, hub)
+    listening, server = _make_server(settings, views)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)
         exchange: Exchange | None = None
@@ -235,11 +237,13 @@ async def serve(
         if settings.exchange is not None:
             # Imported here, since a centre without partners does without the kernels of the exchange.
             from skypact.centre.exchange import open_exchange
+            from skypact.centre.partner_view import ViewPublisher
 
             exchange = open_exchange(settings, clock)
             stack.callback(exchange.close)
             federation = exchange.federation
-            federation.on_partners.append(hub.publish_partners)
+            federation.on_partners.append(views.publish_partners)
+            federation.on_given.append(ViewPublisher(views, federation.view).publish)
         numbers: NumberFile | None = None
         if feed is None:
             writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="numbers"))
@@ -251,7 +255,7 @@ async def serve(
         sender = PictureSender(settings.outputs, settings.sensors, centre.ages, units)
         stack.callback(sender.close)
         centre.on_picture += [hub.publish_picture, sender.send]
-        centre.on_health += [hub.publish_health]
+        centre.on_health += [views.publish_health]
         centre.on_sensors += [sender]
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -287,6 +291,7 @@ def _handlers(
     federation: "Federation", clock: Clock, worker: ThreadPoolExecutor
 ) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
     """The commands that a running centre carries out; on the thread of the tracker, between two steps."""
+    from skypact.centre.partner_view import view_record
 
     def on_worker(act: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Awaitable[Any]]:
         async def handle(request: dict[str, Any]) -> Any:
@@ -312,7 +317,7 @@ def _handlers(
 
     return {
         "partners": on_worker(lambda request: federation.states(clock.now())),
-        "view": on_worker(lambda request: federation.view(request["partner"], clock.now())),
+        "view": on_worker(lambda request: view_record(federation.view(request["partner"]))),
         "suspend": on_worker(suspend),
         "resume": on_worker(resume),
         "begin exercise": on_worker(begin),
@@ -320,14 +325,15 @@ def _handlers(
     }
 
 
-def _make_server(settings: CentreSettings, hub: DisplayHub) -> tuple[socket.socket, uvicorn.Server]:
+def _make_server(settings: CentreSettings, views: PartnerViews) -> tuple[socket.socket, uvicorn.Server]:
     display = settings.display
     certificate, key = display.certificate, display.key
     if certificate is None and not is_loopback(display.host):
         made = find_or_make_certificate(settings.data, display.host)
         certificate, key = made.certificate, made.key
     info = CentreInfo(settings.name, settings.sensors.reference, settings.sensors, _link_cutter(settings))
-    server = make_server(create_app(hub, info=info), display.host, display.port, certificate, key)
+    app = create_app(views.own, info=info, views=views)
+    server = make_server(app, display.host, display.port, certificate, key)
     try:
         # Bound here, so that a port in use is one clear line before anything starts.
         listening = socket.create_server((display.host, display.port))

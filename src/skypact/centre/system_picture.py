@@ -62,6 +62,45 @@ def with_numbers(report: TrackReport, numbers: JointNumbers) -> TrackReport:
     )
 
 
+def picture_of(report: TrackReport, own: Picture, sequence: int, number: NDArray[np.int32]) -> Picture:
+    """A report as a picture of its own, at the time of `own`.
+
+    Args:
+        report: tracks as they leave, ordered by `number`; some may be older than the report's time.
+        own: our picture.
+        sequence: of the picture.
+        number: (N,) by which the tracks are known in it.
+    """
+    count = len(report)
+    reference = (own.reference.latitude, own.reference.longitude, own.reference.height)
+    height = np.where(np.isnan(report.height), np.nan_to_num(report.altitude), report.height)
+    names = list(dict.fromkeys([report.centre, *report.centre_names]))
+    columns: dict[str, Any] = {
+        name: getattr(report, name) for name in PICTURE_COLUMNS if name in _FROM_REPORT
+    }
+    columns |= {
+        "number": number,
+        "joint_centre": _places(report.centre_names, names)[report.number_centre],
+        "joint_number": report.number,
+        "centres": np.ones(count, np.uint64),
+        "reporter": np.zeros(count, np.uint8),
+        "report_age": np.full(count, np.nan),
+        "position": enu_from_geodetic(report.latitude, report.longitude, height, reference),
+        "altitude_time": np.full(count, np.nan),
+        "vertical_rate": np.array(report.velocity[:, 2]),
+        "movement": np.zeros((count, own.movement.shape[1])),
+        "born": report.numbered,
+    }
+    return Picture(
+        time=own.time,
+        sequence=sequence,
+        reference=own.reference,
+        sensor_names=report.sensor_names,
+        centre_names=tuple(names),
+        **columns,
+    )
+
+
 class ForeignNumbers:
     """Gives tracks that only partners have a number of this centre; the one free for longest comes next."""
 
@@ -120,13 +159,15 @@ def system_picture(own: Picture, fused: FusedReport, foreign: ForeignNumbers) ->
         "reporter": _places(fused.centres, names)[fused.reporter],
         "report_age": fused.age,
     }
+    # Partners' tracks come in any order, a picture's by number.
+    order = np.argsort(columns["number"], kind="stable")
     return Picture(
         time=own.time,
         sequence=own.sequence,
         reference=own.reference,
         sensor_names=tracks.sensor_names,
         centre_names=tuple(names),
-        **columns,
+        **{name: column[order] for name, column in columns.items()},
     )
 
 

@@ -9,6 +9,7 @@ import asyncio
 import secrets
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ class TrackName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     centres: tuple[str, ...] = ()  # whose tracks are in it
     callsign: str | None = None
     address: str | None = None  # six hex digits
+    withheld: tuple[str, ...] = ()  # fields that we know and the partner does not get, where it is its view
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +45,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     id: int
     epoch: int
-    kind: str  # snapshot, tracks, sensors, partners, names
+    kind: str  # snapshot, tracks, sensors, partners, names, view
     data: Any
 
 
@@ -80,19 +82,24 @@ class DisplayHub:
         self._history: deque[tuple[float, bytes]] = deque(maxlen=HISTORY_FRAMES)
         self._health: list[SensorHealth] = []
         self._names: dict[int, TrackName] = {}
-        self._known: dict[int, tuple[int, ...]] = {}
+        self._known: dict[int, tuple[Any, ...]] = {}
         self._events: dict[int, SentEvent] = {}  # by id, oldest first
         self._event_text = 0  # characters of all events kept
         self._last_event = 0
         self._lost_event = 0  # newest event that is no longer kept for want of room
-        self._sensors_event = 0  # newest event about the sensors
+        self._newest: dict[str, int] = {}  # event of a kind of which only the newest is worth sending
         self._partners: list[PartnerState] = []
-        self._partners_event = 0  # newest event about the partners
+        self._view: dict[str, Any] | None = None  # of the partner whose view this is
         self._sensor_names: tuple[str, ...] = ()  # that the bits of frames point into
         self._subscribers: set[Subscriber] = set()
 
-    def publish_picture(self, picture: Picture) -> None:
-        """Make `picture` the latest; encoded once, whatever the number of pages."""
+    def publish_picture(self, picture: Picture, withheld: Sequence[tuple[str, ...]] = ()) -> None:
+        """Make `picture` the latest; encoded once, whatever the number of pages.
+
+        Args:
+            picture: of now.
+            withheld: where this is a partner's view, for each track the fields that it does not get.
+        """
         frame = encode_frame(picture, self.epoch)
         with self._lock:
             self._remember(picture)
@@ -100,7 +107,7 @@ class DisplayHub:
             if picture.sensor_names != self._sensor_names:
                 self._sensor_names = picture.sensor_names
                 self._append("names", self._sensor_names)
-            changed, ended = self._update_names(picture)
+            changed, ended = self._update_names(picture, withheld or [()] * len(picture))
             if changed or ended:
                 self._append("tracks", {"changed": changed, "ended": ended})
         self._wake_all()
@@ -109,17 +116,21 @@ class DisplayHub:
         """Make `health` what is known of the sensors."""
         with self._lock:
             self._health = list(health)
-            # Only the newest state of the sensors is worth resending to a page that was away.
-            self._forget(self._sensors_event)
-            self._sensors_event = self._append("sensors", self._health).id
+            self._append_newest("sensors", self._health)
         self._wake_all()
 
     def publish_partners(self, partners: list[PartnerState]) -> None:
         """Make `partners` what is known of the exchange."""
         with self._lock:
             self._partners = list(partners)
-            self._forget(self._partners_event)
-            self._partners_event = self._append("partners", self._partners).id
+            self._append_newest("partners", self._partners)
+        self._wake_all()
+
+    def publish_view(self, view: dict[str, Any]) -> None:
+        """Say what of us the partner gets whose view this is."""
+        with self._lock:
+            self._view = view
+            self._append_newest("view", view)
         self._wake_all()
 
     def publish_event(self, kind: str, data: Any) -> int:
@@ -181,6 +192,7 @@ class DisplayHub:
                 "sensors": self._health,
                 "partners": self._partners,
                 "names": self._sensor_names,
+                "view": self._view,
             }
             return [self._encode(self._last_event, "snapshot", data)]
 
@@ -196,7 +208,9 @@ class DisplayHub:
             frame = encode_frame(picture, self.epoch, FrameFlag.HISTORY)
             self._history.append((picture.time, frame))
 
-    def _update_names(self, picture: Picture) -> tuple[list[TrackName], list[int]]:
+    def _update_names(
+        self, picture: Picture, withheld: Sequence[tuple[str, ...]]
+    ) -> tuple[list[TrackName], list[int]]:
         """Names that are new or changed, and numbers of the tracks that are gone."""
         columns = (
             picture.uid[:, 0],
@@ -208,7 +222,8 @@ class DisplayHub:
             picture.centres,
         )
         numbers = picture.number.tolist()
-        known = dict(zip(numbers, zip(*(column.tolist() for column in columns), strict=True), strict=True))
+        lists = [column.tolist() for column in columns]
+        known = dict(zip(numbers, zip(*lists, withheld, strict=True), strict=True))
         rows = [row for row, number in enumerate(numbers) if self._known.get(number) != known[number]]
         ended = [number for number in self._known if number not in known]
         self._known = known
@@ -218,7 +233,7 @@ class DisplayHub:
         changed = []
         for row, callsign in zip(rows, callsigns, strict=True):
             number = numbers[row]
-            high, low, _, address, centre, joint, centres = known[number]
+            high, low, _, address, centre, joint, centres, kept = known[number]
             name = TrackName(
                 number=number,
                 uid=f"{high:016x}{low:016x}",
@@ -226,6 +241,7 @@ class DisplayHub:
                 centres=tuple(name for bit, name in enumerate(picture.centre_names) if centres >> bit & 1),
                 callsign=callsign,
                 address=None if address < 0 else f"{address:06X}",
+                withheld=kept,
             )
             self._names[number] = name
             changed.append(name)
@@ -244,6 +260,11 @@ class DisplayHub:
             self._lost_event = next(iter(self._events))
             self._forget(self._lost_event)
         return event
+
+    def _append_newest(self, kind: str, data: Any) -> None:
+        """Append what replaces the last event of its kind, also for a page that was away."""
+        self._forget(self._newest.get(kind, 0))
+        self._newest[kind] = self._append(kind, data).id
 
     def _forget(self, number: int) -> None:
         event = self._events.pop(number, None)

@@ -11,11 +11,11 @@ import logging
 import mimetypes
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
@@ -27,6 +27,7 @@ from skypact.core.errors import BadInputError
 from skypact.display.hub import DisplayHub
 from skypact.display.model import CentreInfo
 from skypact.display.rest import add_rest
+from skypact.display.views import PartnerViews
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ STATIC = Path(__file__).resolve().parent.parent / "static"
 PROGRESS_TIMEOUT = 10.0  # s without an answer after which a picture client is dropped
 
 CLOSE_TRY_LATER = 1013
+SeenBy = Annotated[str | None, Query(alias="as")]  # the partner whose view of us is asked for
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; "
@@ -58,9 +60,12 @@ Node 20 or newer: <code>npm --prefix web ci &amp;&amp; npm --prefix web run buil
 <p>The interface for programs works: <a href="/api/docs">/api/docs</a>.</p>"""
 
 
-def create_app(hub: DisplayHub, *, info: CentreInfo, static: Path | None = None) -> FastAPI:
+def create_app(
+    hub: DisplayHub, *, info: CentreInfo, static: Path | None = None, views: PartnerViews | None = None
+) -> FastAPI:
     """The application that serves the page in the folder `static` (the built-in one by default)."""
     folder = STATIC if static is None else static
+    sources = views or PartnerViews(hub)
     app = FastAPI(
         title=f"Skypact {info.name}",
         version=__version__,
@@ -73,15 +78,19 @@ def create_app(hub: DisplayHub, *, info: CentreInfo, static: Path | None = None)
     add_rest(app, hub, info)
 
     @app.websocket("/ws/picture")
-    async def picture_stream(socket: WebSocket) -> None:
-        if await _accept(socket):
-            stream = PictureStream(socket, hub)
-            await _serve(socket, stream.send(), stream.take_answer)
+    async def picture_stream(socket: WebSocket, partner: SeenBy = None) -> None:
+        if await _accept(socket, sources.knows(partner)):
+            with sources.watch(partner) as source:
+                stream = PictureStream(socket, source)
+                await _serve(socket, stream.send(), stream.take_answer)
 
     @app.websocket("/ws/events")
-    async def event_stream(socket: WebSocket, epoch: int | None = None, after: int | None = None) -> None:
-        if await _accept(socket):
-            await _serve(socket, _send_events(socket, hub, epoch, after), lambda message: None)
+    async def event_stream(
+        socket: WebSocket, epoch: int | None = None, after: int | None = None, partner: SeenBy = None
+    ) -> None:
+        if await _accept(socket, sources.knows(partner)):
+            with sources.watch(partner) as source:
+                await _serve(socket, _send_events(socket, source, epoch, after), lambda message: None)
 
     if info.cut_link is not None:
         cut_link = info.cut_link
@@ -169,8 +178,8 @@ def is_same_origin(origin: str | None, host: str | None) -> bool:
     return origin is None or urlsplit(origin).netloc == host
 
 
-async def _accept(socket: WebSocket) -> bool:
-    if not is_same_origin(socket.headers.get("origin"), socket.headers.get("host")):
+async def _accept(socket: WebSocket, is_there: bool) -> bool:
+    if not is_there or not is_same_origin(socket.headers.get("origin"), socket.headers.get("host")):
         await socket.close()  # before it is accepted: the browser sees 403
         return False
     await socket.accept()

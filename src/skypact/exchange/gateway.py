@@ -186,6 +186,16 @@ class Gateway:
         self.flow.count(now)
 
     @property
+    def released(self) -> list[TrackReport]:
+        """Our tracks as the partner may have them now, in parts of different times and sensor names."""
+        return self._tiles if self.ladder.rung >= Rung.TRACKS else []
+
+    @property
+    def sensors(self) -> tuple[Sensor, ...]:
+        """Those of our sensors that the partner may know of now."""
+        return self._released if self.ladder.rung >= Rung.TRACKS else ()
+
+    @property
     def status(self) -> GatewayStatus:
         """How the giving side does, as of the last step."""
         return GatewayStatus(

@@ -26,6 +26,7 @@ from skypact.core.geodesy import SEMI_MAJOR_AXIS, Geodetic, geodetic_from_enu
 from skypact.core.text import callsign_from_text
 from skypact.core.units import DEGREE, FOOT
 from skypact.exchange.coarsening import coarse_covariance, coarse_sigma, round_place, round_to
+from skypact.exchange.kernels import find_rows
 from skypact.exchange.model import REPORT_COLUMNS, Rung, TrackReport
 from skypact.plots.model import COLUMNS as PLOT_COLUMNS
 from skypact.plots.model import NO_ADDRESS, NO_CALLSIGN, NO_SQUAWK, PlotBatch, PlotFlag, make_plots
@@ -142,6 +143,16 @@ def release_tracks(policy: ReleasePolicy, report: TrackReport, now: float) -> Tr
     return TrackReport(report.time, report.centre, report.centre_names, names, *columns.values())
 
 
+def withheld_fields(ours: TrackReport, released: TrackReport) -> list[tuple[str, ...]]:
+    """For each released track the fields that have a value in `ours` and none in what was released."""
+    rows = find_rows(ours.uid, released.uid)
+    lacking = {
+        name: (rows >= 0) & _has_value(ours, name)[rows] & ~_has_value(released, name)
+        for name in get_args(TrackField)
+    }
+    return [tuple(name for name in lacking if lacking[name][row]) for row in range(len(released))]
+
+
 def plot_rules(policy: ReleasePolicy, plots: PlotBatch, sensors: SensorTable) -> NDArray[np.int64]:
     """(P,) place in `policy.plots` of the rule by which each plot leaves; `NO_RULE` for none."""
     rules = np.full(len(plots), NO_RULE, dtype=np.int64)
@@ -235,6 +246,13 @@ def plot_places(plots: PlotBatch, sensors: SensorTable) -> tuple[Floats1, Floats
         lacks = np.isnan(height[at]) & is_placed_high
         height[at] = np.where(lacks, up, height[at])
     return latitude, longitude, height
+
+
+def _has_value(report: TrackReport, name: str) -> NDArray[np.bool_]:
+    """(N,) which tracks have a value in a field."""
+    values, empty = getattr(report, name), _EMPTY[name]
+    has = ~np.isnan(values) if np.isnan(empty) else values != empty
+    return np.asarray(has if has.ndim == 1 else has.any(axis=1))
 
 
 def _lies_in_band(rule: Rule, level: Floats1) -> NDArray[np.bool_]:

@@ -337,7 +337,7 @@ class Reader:
         self._tiles_changed = False
         self._reported = now
         filled = [tile.report for tile in self._tiles.values() if len(tile.report)]
-        return _join_reports(filled) if filled else replace(self._none, time=now)
+        return join_reports(filled) if filled else replace(self._none, time=now)
 
 
 def _live_part(tile: Tracks) -> Tracks:
@@ -348,7 +348,7 @@ def _subject(content: Content) -> str:
     return f"tile.{content.tile}" if isinstance(content, Tracks) else type(content).__name__.lower()
 
 
-def _join_reports(reports: list[TrackReport]) -> TrackReport:
+def join_reports(reports: list[TrackReport]) -> TrackReport:
     """The tiles of one picture as one report, at the time of the newest.
 
     A tile that is older than the newest, as a thin link brings them, is moved on to its time. A

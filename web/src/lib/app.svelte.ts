@@ -6,7 +6,14 @@ import { findGraphics, type Graphics } from "./graphics";
 import type { LabelMode } from "./labelcanvas";
 import { MapView } from "./mapview";
 import { PictureStore } from "./picture";
-import { connect, type CentreEvent, type PartnerState, type SensorHealth, type Streams } from "./stream";
+import {
+  connect,
+  type CentreEvent,
+  type PartnerState,
+  type PartnerView,
+  type SensorHealth,
+  type Streams,
+} from "./stream";
 
 export const STALE_AFTER = 3; // s without a frame
 export const LOST_AFTER = 10; // s
@@ -66,6 +73,12 @@ export class App {
   partners = $state.raw<PartnerState[]>([]);
   /** In the demo: whether this page cut the links. */
   isLinkCut = $state(false);
+  /** Partner whose view of us is shown instead of our picture. */
+  viewing = $state<string | null>(null);
+  /** What it gets, once known. */
+  view = $state.raw<PartnerView | null>(null);
+  /** In the order of the bits of frames. */
+  sensorNames = $state.raw<string[]>([]);
   rows = $state.raw<Uint32Array>(new Uint32Array(0));
   labelsShown = $state(0);
   labelsWanted = $state(0);
@@ -81,11 +94,17 @@ export class App {
   failure = $state("");
 
   isNow = $derived(Math.abs(this.now - this.silence - this.pictureTime) < NOT_NOW);
+  sensorsShown = $derived(
+    this.viewing === null
+      ? this.sensors
+      : this.sensors.filter((sensor) => this.view?.sensors.includes(sensor.name) ?? false),
+  );
   sensorsFresh = $derived(this.sensors.filter((sensor) => sensor.health?.state === "fresh").length);
 
   readonly timings: UpdateTiming[] = [];
   updates = 0; // pictures shown
   private selectedUid: string | null = null;
+  private wantedJoint: string | null = null; // of the aircraft that was selected before the view changed
   private clockOffset = 0; // s that the centre's clock is ahead of the browser's
   private lastFrame = performance.now();
   private hasPicture = false;
@@ -100,11 +119,7 @@ export class App {
 
   async start(container: HTMLElement, canvas: HTMLCanvasElement): Promise<void> {
     this.timer = window.setInterval(() => this.watchClock(), 200);
-    this.streams = connect(
-      (frame) => this.takeFrame(frame),
-      (event) => this.takeEvent(event),
-      (reason) => (this.failure = reason),
-    );
+    this.connect();
     const centre = await this.askCentre();
     if (this.graphics === "none") {
       this.failure = "This browser has no WebGL: the map can't be drawn. The track table works.";
@@ -129,6 +144,26 @@ export class App {
     this.refresh();
   }
 
+  /**
+   * Show what a partner sees of us, or with null our own picture again. Nothing of one is kept for the
+   * other, and the page's address does not say it, so that a page that is opened anew shows our own.
+   */
+  viewAs(partner: string | null): void {
+    if (partner === this.viewing) return;
+    this.wantedJoint = this.selected === null ? null : (this.store.names.get(this.selected)?.joint ?? null);
+    this.streams?.stop();
+    this.viewing = partner;
+    this.view = null;
+    this.sensorNames = [];
+    this.store.clear();
+    this.hasPicture = false; // the silence goes on counting until the next picture
+    this.trackCount = this.simulatedCount = 0;
+    this.connect();
+    this.watchClock();
+    this.showSites();
+    this.select(null);
+  }
+
   /** Show what another address of this page says, as after "back" or an edit by hand. */
   restoreView(): void {
     const restored = fromHash(location.hash);
@@ -145,6 +180,7 @@ export class App {
   }
 
   select(number: number | null): void {
+    if (number !== null) this.wantedJoint = null;
     this.selected = number;
     this.selectedUid = number === null ? null : (this.store.names.get(number)?.uid ?? null);
     if (number === null) this.isFollowing = false;
@@ -204,6 +240,15 @@ export class App {
     });
   }
 
+  private connect(): void {
+    this.streams = connect(
+      this.viewing,
+      (frame) => this.takeFrame(frame),
+      (event) => this.takeEvent(event),
+      (reason) => (this.failure = reason),
+    );
+  }
+
   private takeFrame(frame: Frame): void {
     const begun = performance.now();
     const isNew = this.store.apply(frame);
@@ -231,15 +276,20 @@ export class App {
     if (event.kind === "snapshot") {
       this.store.setNames(event.data.tracks);
       this.takeHealth(event.data.sensors);
-      this.partners = event.data.partners;
+      this.takePartners(event.data.partners);
+      this.sensorNames = event.data.names;
+      if (event.data.view) this.takeView(event.data.view);
       void this.askCentre();
     } else if (event.kind === "tracks") {
       this.store.changeNames(event.data);
     } else if (event.kind === "partners") {
-      this.partners = event.data;
+      this.takePartners(event.data);
       return;
     } else if (event.kind === "names") {
-      this.takeNames(event.data);
+      this.sensorNames = event.data; // sensors of partners join while the page is open
+      return;
+    } else if (event.kind === "view") {
+      this.takeView(event.data);
       return;
     } else {
       this.takeHealth(event.data);
@@ -251,15 +301,32 @@ export class App {
 
   /** A selection is of one aircraft: another that gets its number later is not selected. */
   private keepSelection(): void {
+    if (this.selected === null && this.wantedJoint !== null) this.selectWanted(this.wantedJoint);
     if (this.selected === null) return;
     const uid = this.store.names.get(this.selected)?.uid ?? null;
     if (uid !== null && this.selectedUid === null) this.selectedUid = uid;
     else if (uid !== null && uid !== this.selectedUid) this.select(null);
   }
 
-  /** Sensors of partners join while the page is open. */
-  private takeNames(names: string[]): void {
-    if (this.centre) this.centre = { ...this.centre, sensor_names: names };
+  private selectWanted(joint: string): void {
+    for (const name of this.store.names.values()) {
+      if (name.joint === joint) {
+        this.select(name.number);
+        return;
+      }
+    }
+  }
+
+  private takePartners(partners: PartnerState[]): void {
+    this.partners = partners;
+    const isGone = this.viewing !== null && !partners.some((partner) => partner.name === this.viewing);
+    if (isGone) this.viewAs(null);
+  }
+
+  private takeView(view: PartnerView): void {
+    const isSame = view.sensors.join() === this.view?.sensors.join();
+    this.view = view;
+    if (!isSame) this.showSites();
   }
 
   /** In the demo: cut the links of the centres, or heal them. */
@@ -306,7 +373,7 @@ export class App {
   /** Sensors whose place is known. */
   private sites(): Site[] {
     const sites: Site[] = [];
-    for (const sensor of this.sensors) {
+    for (const sensor of this.sensorsShown) {
       if (sensor.latitude_deg == null || sensor.longitude_deg == null) continue;
       sites.push({
         name: sensor.name,
@@ -329,6 +396,6 @@ export class App {
 
   private rememberView(): void {
     const camera: Camera | undefined = this.map?.camera();
-    if (camera) history.replaceState(null, "", toHash(camera, this.filters, this.selected));
+    if (camera) history.replaceState(null, "", toHash(camera, this.filters, this.viewing === null ? this.selected : null));
   }
 }

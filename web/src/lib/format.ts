@@ -35,6 +35,9 @@ export const positionText = (latitude: number, longitude: number): string =>
 export const cursorText = (cursor: { latitude: number; longitude: number } | null): string =>
   cursor ? positionText(cursor.latitude, cursor.longitude) : "";
 
+/** Degrees clockwise from true north, three digits. */
+export const courseText = (degrees: number): string => `${String(Math.round(degrees) % 360).padStart(3, "0")}° true`;
+
 /** Metres below 1 km, else kilometres. */
 export const lengthText = (metres: number): string =>
   metres < 1000 ? `${Math.round(metres)} m` : `${(metres / 1000).toFixed(1)} km`;

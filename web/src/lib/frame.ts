@@ -106,12 +106,15 @@ export const latitudeOf = (frame: Frame, row: number): number => frame.latitude[
 /** Over ground, degrees clockwise from true north. */
 export const headingOf = (frame: Frame, row: number): number => (frame.heading[row] * 360) / 65536;
 
-/** Over ground, m/s. */
-export const speedOf = (frame: Frame, row: number): number => frame.speed[row] * 0.1;
+/** Over ground, m/s; null when not known, and then the heading is not either. */
+export const speedOf = (frame: Frame, row: number): number | null =>
+  frame.speed[row] === NO_UINT16 ? null : frame.speed[row] * 0.1;
 
-/** Over ground, knots. */
-export const knotsOf = (frame: Frame, row: number): number =>
-  (speedOf(frame, row) * 3600) / METRES_PER_NAUTICAL_MILE;
+/** Over ground, knots; null when not known. */
+export function knotsOf(frame: Frame, row: number): number | null {
+  const speed = speedOf(frame, row);
+  return speed === null ? null : (speed * 3600) / METRES_PER_NAUTICAL_MILE;
+}
 
 /** Hundreds of feet; null when neither altitude nor height is known. */
 export function flightLevelOf(frame: Frame, row: number): number | null {

@@ -28,6 +28,7 @@ export const BINDINGS: Binding[] = [
   { keys: ["l"], shown: "L", does: "labels: full, short, none", run: (app) => app.nextLabelMode() },
   { keys: ["v"], shown: "V", does: "speed vector: 0, 1, 2, 5 min", run: (app) => app.nextVector() },
   { keys: ["h"], shown: "H", does: "history dots on, off", run: (app) => app.toggleTrails() },
+  { keys: ["b"], shown: "B", does: "back from a partner's view to our picture", run: (app) => app.viewAs(null) },
   { keys: ["+", "="], shown: "+", does: "zoom in", run: (app) => app.map?.zoomBy(0.5) },
   { keys: ["-"], shown: "−", does: "zoom out", run: (app) => app.map?.zoomBy(-0.5) },
   { keys: ["ArrowLeft"], shown: "←", does: "move the view left", run: pan(-1, 0) },
@@ -35,7 +36,7 @@ export const BINDINGS: Binding[] = [
   { keys: ["ArrowUp"], shown: "↑", does: "up", run: pan(0, -1) },
   { keys: ["ArrowDown"], shown: "↓", does: "down", run: pan(0, 1) },
   { keys: ["?"], shown: "?", does: "these keys", run: (app) => (app.isHelpOpen = !app.isHelpOpen) },
-  { keys: ["Escape"], shown: "Esc", does: "back: close help, leave a field, deselect", run: goBack },
+  { keys: ["Escape"], shown: "Esc", does: "back: close help, leave a field, deselect, leave a partner's view", run: goBack },
 ];
 
 /** Do what the key is bound to; keys are the field's own while somebody types. */
@@ -59,5 +60,6 @@ function step(app: App, order: TableOrder, by: number): void {
 
 function goBack(app: App): void {
   if (app.isHelpOpen) app.isHelpOpen = false;
-  else app.select(null);
+  else if (app.selected !== null) app.select(null);
+  else app.viewAs(null);
 }

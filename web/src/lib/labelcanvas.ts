@@ -110,7 +110,7 @@ export class LabelCanvas {
       this.drawLeader(label, dx, dy);
       const name = store.names.get(label.id);
       const lines = [firstLine(frame, row, name)];
-      if (!label.isShort && (mode !== "short" || label.id === selected)) lines.push(secondLine(frame, row));
+      if (!label.isShort && (mode !== "short" || label.id === selected)) lines.push(secondLine(frame, row, name));
       if (label.id === selected) lines.push(thirdLine(frame, row, name));
       // An emergency of an exercise never looks like a live one.
       const alarm = isSimulated(frame, row) ? EXERCISE_DARK : ALARM;

@@ -1,4 +1,4 @@
-/** The words of a track's label: fixed order and width, `---` for what is not known. */
+/** The words of a track's label: fixed order and width, `---` for what is not known, `###` for what is withheld. */
 import {
   GEOMETRIC_ALTITUDE,
   climbOf,
@@ -10,14 +10,18 @@ import {
   type Frame,
 } from "./frame";
 import { trackLabel } from "./filters";
-import type { TrackName } from "./picture";
+import { isWithheld, type TrackName } from "./picture";
 
 const LEVEL_FLIGHT = 300; // ft/min below which a track is said to keep its level
 
+/** What stands for a value that is not there: `---` when it is not known, `###` when a partner does not get it. */
+export const missing = (name: TrackName | undefined, field: string, width: number): string =>
+  (isWithheld(name, field) ? "#" : "-").repeat(width);
+
 /** Flight level, three digits. */
-export function levelText(frame: Frame, row: number): string {
+export function levelText(frame: Frame, row: number, name: TrackName | undefined): string {
   const level = flightLevelOf(frame, row);
-  if (level === null) return "---";
+  if (level === null) return missing(name, "altitude", 3);
   const rounded = Math.round(level);
   return rounded < 0 ? `-${String(-rounded).padStart(2, "0")}` : String(rounded).padStart(3, "0");
 }
@@ -29,28 +33,27 @@ export function tendency(frame: Frame, row: number): string {
   return climb > LEVEL_FLIGHT ? "^" : climb < -LEVEL_FLIGHT ? "v" : "=";
 }
 
-const FIRST_FOREIGN = 32768; // track numbers from here on are of tracks that only partners have
+const FIRST_FOREIGN = 32768; // track numbers from here on mean nothing to people
 
-/** What a track without callsign is called: its number here, or the joint one where only partners have it. */
-function numberText(frame: Frame, row: number, name: TrackName | undefined): string {
-  const number = frame.number[row];
-  return number < FIRST_FOREIGN ? trackLabel(number) : (name?.joint ?? trackLabel(number));
-}
+/** The number that people know a track by: ours, or the joint one where we have none. */
+export const numberText = (number: number, name: TrackName | undefined): string =>
+  number < FIRST_FOREIGN ? trackLabel(number) : (name?.joint ?? trackLabel(number));
 
 /** First line: callsign or track number; `~` says coasting, `SIM` simulated. */
 export function firstLine(frame: Frame, row: number, name: TrackName | undefined): string {
   const flags = (isCoasting(frame, row) ? "~" : "") + (isSimulated(frame, row) ? " SIM" : "");
-  return (name?.callsign ?? numberText(frame, row, name)) + flags;
+  return (name?.callsign ?? numberText(frame.number[row], name)) + flags;
 }
 
 /** Second line: flight level (`*` says that the height is geometric), tendency, ground speed in tens of knots. */
-export function secondLine(frame: Frame, row: number): string {
+export function secondLine(frame: Frame, row: number, name: TrackName | undefined): string {
   const geometric = frame.flags[row] & GEOMETRIC_ALTITUDE ? "*" : "";
-  const speed = String(Math.round(knotsOf(frame, row) / 10)).padStart(2, "0");
-  return `${levelText(frame, row)}${geometric}${tendency(frame, row)}${speed}`;
+  const knots = knotsOf(frame, row);
+  const speed = knots === null ? missing(name, "velocity", 2) : String(Math.round(knots / 10)).padStart(2, "0");
+  return `${levelText(frame, row, name)}${geometric}${tendency(frame, row)}${speed}`;
 }
 
 /** Third line, of the selected track: Mode 3/A code and Mode S address. */
 export function thirdLine(frame: Frame, row: number, name: TrackName | undefined): string {
-  return `${squawkOf(frame, row) ?? "----"} ${name?.address ?? "------"}`;
+  return `${squawkOf(frame, row) ?? missing(name, "squawk", 4)} ${name?.address ?? missing(name, "address", 6)}`;
 }

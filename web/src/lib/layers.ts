@@ -96,7 +96,7 @@ function vectorLayer(frame: Frame, rows: Uint32Array, positions: Float64Array, m
     colours.set(isSimulated(frame, row) ? EXERCISE : UNKNOWN, 4 * index);
     colours[4 * index + 3] = 150;
     const heading = (headingOf(frame, row) * Math.PI) / 180;
-    const degrees = (speedOf(frame, row) * minutes * 60) / METRES_PER_DEGREE;
+    const degrees = ((speedOf(frame, row) ?? 0) * minutes * 60) / METRES_PER_DEGREE;
     const latitude = positions[2 * index + 1];
     const narrowing = Math.max(Math.cos((latitude * Math.PI) / 180), 0.01);
     targets[2 * index] = positions[2 * index] + (degrees * Math.sin(heading)) / narrowing;

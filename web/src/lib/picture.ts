@@ -12,7 +12,13 @@ export interface TrackName {
   centres?: string[];
   callsign?: string;
   address?: string;
+  /** In a partner's view: fields that we know and it does not get. */
+  withheld?: string[];
 }
+
+/** Whether a partner's view keeps a field of the track back. */
+export const isWithheld = (name: TrackName | undefined, field: string): boolean =>
+  name?.withheld?.includes(field) ?? false;
 
 interface TrackChanges {
   changed: TrackName[];

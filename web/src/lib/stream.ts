@@ -46,12 +46,37 @@ export interface PartnerState {
   commonality: { held: number; number: number; state: number; identity: number; skew: number | null } | null;
 }
 
+/** What of us a partner gets, whose view the page shows. */
+export interface PartnerView {
+  partner: string;
+  rung: string;
+  /** Why it is no higher one. */
+  why: string;
+  label: string;
+  /** Names of the sensors that it knows of. */
+  sensors: string[];
+  tracks: number;
+  /** Tracks that we have. */
+  of: number;
+  /** Emergency codes in our picture that the view does not show. */
+  emergencies: number;
+}
+
+interface Snapshot {
+  tracks: TrackName[];
+  sensors: SensorHealth[];
+  partners: PartnerState[];
+  names: string[];
+  view: PartnerView | null;
+}
+
 export type CentreEvent = { id: number; epoch: number } & (
-  | { kind: "snapshot"; data: { tracks: TrackName[]; sensors: SensorHealth[]; partners: PartnerState[]; names: string[] } }
+  | { kind: "snapshot"; data: Snapshot }
   | { kind: "tracks"; data: { changed: TrackName[]; ended: number[] } }
   | { kind: "sensors"; data: SensorHealth[] }
   | { kind: "partners"; data: PartnerState[] }
   | { kind: "names"; data: string[] }
+  | { kind: "view"; data: PartnerView }
 );
 
 const socketAddress = (path: string): string => location.origin.replace(/^http/, "ws") + path;
@@ -80,7 +105,9 @@ class LastingSocket {
   stop(): void {
     this.stopped = true;
     clearTimeout(this.timer);
-    this.socket?.close();
+    const socket = this.socket;
+    this.socket = null; // so that nothing is taken that it may still bring
+    socket?.close();
   }
 
   private open(): void {
@@ -113,15 +140,20 @@ export interface Streams {
   stop(): void;
 }
 
-/** Connect to the centre; each frame is answered after `takeFrame`, which asks for the next. */
+/**
+ * Connect to the centre, for our picture or for what a partner sees of us; each frame is answered after
+ * `takeFrame`, which asks for the next.
+ */
 export function connect(
+  partner: string | null,
   takeFrame: (frame: Frame) => void,
   takeEvent: (event: CentreEvent) => void,
   fail: (reason: string) => void,
 ): Streams {
   const answer = new Uint8Array(1);
+  const seenBy = partner === null ? "" : `as=${encodeURIComponent(partner)}`;
   const pictures = new LastingSocket(
-    () => socketAddress("/ws/picture"),
+    () => socketAddress(`/ws/picture?${seenBy}`),
     (data, socket) => {
       let frame: Frame;
       try {
@@ -137,7 +169,7 @@ export function connect(
   );
   let last: CentreEvent | null = null;
   const events = new LastingSocket(
-    () => socketAddress("/ws/events" + (last ? `?epoch=${last.epoch}&after=${last.id}` : "")),
+    () => socketAddress(`/ws/events?${seenBy}` + (last ? `&epoch=${last.epoch}&after=${last.id}` : "")),
     (data) => {
       last = JSON.parse(data as string) as CentreEvent;
       takeEvent(last);

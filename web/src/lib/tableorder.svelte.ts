@@ -43,7 +43,7 @@ export class TableOrder {
     }
     const value = (row: number): number => {
       if (this.column === "level") return flightLevelOf(frame, row) ?? Infinity * sign;
-      if (this.column === "speed") return speedOf(frame, row);
+      if (this.column === "speed") return speedOf(frame, row) ?? Infinity * sign;
       return ageOf(frame, row);
     };
     return rows.sort((a, b) => sign * (value(a) - value(b)) || byNumber(a, b));

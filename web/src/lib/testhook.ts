@@ -23,6 +23,7 @@ export function exposeForTests(app: App): void {
     },
     labels: () => app.map?.labels.placed.map((label) => ({ ...label })) ?? [],
     selected: () => app.selected,
+    view: () => app.viewing && { ...app.view, viewing: app.viewing },
     screenPos: (number: number) => app.map?.screenPosition(number) ?? null,
     frameStats: () => ({ count: app.updates, updates: app.timings.map((timing) => ({ ...timing })) }),
     status: () => ({
