@@ -25,7 +25,7 @@ demo: setup ## Open a centre fed by simulated radars over UDP, with its live pag
 	$(BIN)/skypact demo
 
 test-setup: setup
-	@sh tools/install_browser.sh
+	@sh tools/install_test_programs.sh
 
 test: test-setup ## Run the tests
 	$(BIN)/python -m pytest -m "not soak"

@@ -139,5 +139,6 @@ def test_the_demos_centres_link_are_cut_suspended_and_heal(tmp_path):
     finally:
         demo.terminate()
         assert demo.wait(60) == 0
-        demo.communicate()
+        said, _ = demo.communicate()
+    assert said.splitlines()[-2:] == ["the links are cut", "the links are healed"]
     assert not demo_folder(int(port)).exists()

@@ -109,7 +109,7 @@ def test_a_full_disk_stops_the_exchange_alone_and_it_goes_on_when_there_is_room(
         wait_until(lambda: is_one_picture(watch), what=lambda: watch)
         assert_one_picture(watch, begin, cuts=1)
         assert_journals_agree(pair, load)
-        assert_no_errors(pair, "not recorded", "not kept", "not stored", "stores no more")
+        assert_no_errors(pair, "not recorded", "not kept", "not stored", "stores no more", "store again")
 
 
 @contextlib.contextmanager

@@ -110,8 +110,8 @@ class Demo:
             if for_seconds is not None:
                 loop.call_later(for_seconds, stop.set)
             if cut is not None:
-                loop.call_later(cut[0], self.link.cut)
-                loop.call_later(cut[0] + cut[1], self.link.heal)
+                loop.call_later(cut[0], self._cut_links)
+                loop.call_later(cut[0] + cut[1], self._heal_links)
             await self._wait(stop)
         finally:
             await asyncio.to_thread(sender.stop)
@@ -147,12 +147,20 @@ class Demo:
         for task in done - waiting:
             raise _ended(ends[task])
 
-    async def _cut(self, request: dict[str, Any]) -> dict[str, bool]:
+    def _cut_links(self) -> None:
         self.link.cut()
+        print("the links are cut", flush=True)
+
+    def _heal_links(self) -> None:
+        self.link.heal()
+        print("the links are healed", flush=True)
+
+    async def _cut(self, request: dict[str, Any]) -> dict[str, bool]:
+        self._cut_links()
         return await self._state(request)
 
     async def _heal(self, request: dict[str, Any]) -> dict[str, bool]:
-        self.link.heal()
+        self._heal_links()
         return await self._state(request)
 
     async def _state(self, request: dict[str, Any]) -> dict[str, bool]:
