@@ -14,6 +14,7 @@ from skypact.journal.copies import open_copy
 from skypact.journal.log import open_journal
 from skypact.journal.model import Record
 from skypact.journal.seal import encode_record, key_hex
+from skypact.journal.store import JournalWriteError
 from skypact.plots.model import PlotFlag, join_plots
 from skypact.simulation.model import Simulation
 from skypact.simulation.scenario import read_scenario
@@ -146,6 +147,22 @@ def test_agreements_outlive_a_restart_in_the_logs(sides):
     sides.close()
     sides.open()
     assert sides.on() == {"ALPHA-BRAVO", "BRAVO-ALPHA"}
+
+
+def test_an_exercise_that_a_partner_ended_is_over_also_when_the_disk_is_full(sides, monkeypatch):
+    sides.begin("ALPHA")
+    sides.begin("BRAVO")
+    sides.tell()
+    sides.end("ALPHA")
+
+    def fail(*arguments, **options):
+        raise JournalWriteError("no space left")
+
+    monkeypatch.setattr(sides.journals["BRAVO"], "append", fail)
+    with pytest.raises(JournalWriteError):
+        sides.tell()
+    assert "BRAVO-ALPHA" not in sides.on()
+    assert sides.books["BRAVO"].name == NAME, "Bravo's own log still says that it takes part"
 
 
 def test_records_of_an_exercise_say_so_and_who_and_why(sides):
@@ -312,6 +329,30 @@ def test_injects_along_live_aircraft_are_tracks_of_their_own_on_both_sides_until
 def exercise_of(record: Record) -> bool:
     assert record.content is not None
     return record.content.exercise
+
+
+def test_what_a_partner_ended_is_refused_from_then_on_also_when_that_can_not_be_recorded(
+    simulation, tmp_path, monkeypatch
+):
+    world = FederatedWorld(simulation, tmp_path)
+    world.run(20.0)
+    begin(world, "ALPHA")
+    begin(world, "BRAVO")
+    world.run(30.0)
+    bravo = world.members["BRAVO"]
+    link = bravo.federation.links["ALPHA"]
+    assert link.gateway.exercise == NAME and link.reader.takes_simulated
+
+    def fail(*arguments, **options):
+        raise JournalWriteError("no space left")
+
+    monkeypatch.setattr(bravo.federation._journal, "append", fail)
+    world.members["ALPHA"].federation.end_exercise(NAME, "commander", "", world.clock.now())
+    world.run(3.0)
+    assert not link.gateway.exercise and not link.reader.takes_simulated
+    assert (bravo.state("ALPHA").mode, bravo.state("ALPHA").exercise) == ("live", NAME)
+    for member in world.members.values():
+        member.federation.close()
 
 
 def test_an_exercise_goes_on_after_a_restart_and_what_a_hostile_policy_withholds_is_no_part_of_it(

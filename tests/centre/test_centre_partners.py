@@ -132,7 +132,20 @@ def test_the_demos_centres_link_are_cut_suspended_and_heal(tmp_path):
         skypact("partner", "resume", str(alpha), "BRAVO", cwd=tmp_path)
         state = wait_for(bravo, tmp_path, they_give="plots")
         assert state["journal_theirs"] >= 5
+        skypact("exercise", "begin", str(alpha), "EAST-1", "--reason", "training", cwd=tmp_path)
+        wait_for(bravo, tmp_path, mode="live", their_exercise="EAST-1")
+        skypact("exercise", "begin", str(bravo), "EAST-1", "--reason", "training", cwd=tmp_path)
+        wait_for(alpha, tmp_path, mode="exercise", exercise="EAST-1")
+        said = json.loads(skypact("exercise", "status", str(bravo), "--json", cwd=tmp_path))
+        on = {"mode": "exercise", "exercise": "EAST-1", "link": "up"}
+        assert said == {"exercise": "EAST-1", "partners": {"ALPHA": on}}
+        assert "on here" in skypact(
+            "exercise", "begin", str(bravo), "B", "--reason", "x", cwd=tmp_path, good=False
+        )
+        skypact("exercise", "end", str(bravo), "EAST-1", cwd=tmp_path)
+        wait_for(alpha, tmp_path, mode="live", exercise="")
         shown = skypact("journal", "show", str(alpha.parent / "data"), cwd=tmp_path)
+        assert shown.count("  EXERCISE  ") == 4
         for kind in ("partner_joined", "link_up", "link_down", "suspended", "resumed"):
             assert kind in shown
         assert "proved" in skypact("journal", "verify", str(bravo.parent / "data"), cwd=tmp_path)

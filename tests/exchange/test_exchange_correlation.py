@@ -358,6 +358,20 @@ def test_a_clock_that_differs_by_two_seconds_is_found_out_and_the_tracks_are_bou
     assert np.abs(error).max() < 60.0
 
 
+def test_the_clock_of_injects_moves_no_live_track():
+    correlator = Correlator()
+    places = [20_000.0 * n for n in range(12)]
+
+    def seen(centre, true, stated):
+        east = [place + 230.0 * true for place in places]
+        return report(centre, stated, east, velocity=(230.0, 0.0), updated=stated, is_simulated=True)
+
+    for time in range(1, 31):
+        last = correlator.update(seen("ALPHA", time, time), {"BRAVO": seen("BRAVO", time, time + 0.5)}, time)
+    assert last.rows_of("BRAVO").tolist() == list(range(12))
+    assert np.isnan(last.skews[1])
+
+
 def test_three_centres_form_one_group_and_partners_join_without_us():
     correlator = Correlator()
     for time in range(1, 10):

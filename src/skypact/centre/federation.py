@@ -394,10 +394,14 @@ class Federation:
     def _keep(self, link: PartnerLink, records: Sequence[StoredRecord], now: float) -> None:
         try:
             kept = link.copy.take([(record.sequence, record.payload) for record in records], now)
-            self._exercises.take(link.name, kept, now)
-            self._apply_exercises()
         except SkypactError as error:
             log.error("partner's journal not kept", extra={"partner": link.name, "error": str(error)})
+            return
+        try:
+            self._exercises.take(link.name, kept, now)
+        except SkypactError as error:
+            log.error("end of the exercise not recorded", extra={"partner": link.name, "error": str(error)})
+        self._apply_exercises()
 
     def _record(self, event: AnyEvent, now: float) -> None:
         self._journal.append(event, now)

@@ -349,7 +349,8 @@ class Correlator:
         """How the partner's clock differs from ours: its tracks lag along their paths by what it is ahead."""
         velocity = own.report.velocity[bound[:, 0], :2]
         speed = np.hypot(velocity[:, 0], velocity[:, 1])
-        moving = speed > _SKEW_SPEED
+        # The clock of an exercise's injects tells nothing of that of the partner's radars.
+        moving = (speed > _SKEW_SPEED) & ~own.sighted.is_simulated[bound[:, 0]]
         if np.count_nonzero(moving) < _SKEW_PAIRS:
             return
         i, j = bound[moving].T
