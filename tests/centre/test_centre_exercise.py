@@ -371,5 +371,8 @@ def test_an_exercise_goes_on_after_a_restart_and_what_a_hostile_policy_withholds
     world.run(60.0)
     assert bravo.state("ALPHA").mode == "exercise"
     assert len(shared_injects(bravo) & shared_injects(world.members["ALPHA"])) >= 5
+    bravo.federation.drop_partner("ALPHA")
+    world.run(2.0)
+    assert not shared_injects(bravo)
     for member in world.members.values():
         member.federation.close()

@@ -150,6 +150,8 @@ class Federation:
         """Exchange nothing more with a partner; what it gave leaves the next picture."""
         link = self.links.pop(name)
         self._exercises.drop_partner(name)
+        if link.reader.takes_simulated:
+            self._withdrawn.add(name)
         self.units.pop(name, None)
         self._engine.forget(name)
         link.copy.close()
@@ -276,6 +278,8 @@ class Federation:
 
         Simulated tracks that they fed are to end: what they show is not for this centre any more.
         """
+        if not self._withdrawn:
+            return np.zeros(0, np.int32)
         rows = [row for row, name in enumerate(self.sensors.names) if name.split("/")[0] in self._withdrawn]
         self._withdrawn.clear()
         return np.array(rows, np.int32)
