@@ -257,6 +257,18 @@ def partner_renew(
     partner_renew(read_config(config), out, journal_key)
 
 
+@partner_app.command("server", epilog="Example: skypact partner server centre.toml --out nats")
+def partner_server(
+    config: ConfigArgument,
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+) -> None:
+    """Write the configuration of a message server that somebody else runs for the centre."""
+    from skypact.centre.partners import partner_server
+    from skypact.config import read_config
+
+    partner_server(read_config(config), out)
+
+
 @partner_app.command("revoke", epilog='Example: skypact partner revoke centre.toml BRAVO --reason "key lost"')
 def partner_revoke(
     config: ConfigArgument,

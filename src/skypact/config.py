@@ -1,6 +1,7 @@
 """The configuration of a centre: one TOML file, checked key by key. `docs/configuration.md` explains it."""
 
 import ipaddress
+import re
 import secrets
 import socket
 from pathlib import Path
@@ -24,6 +25,7 @@ from skypact.sensors.receive import UdpSource
 from skypact.tracks.settings import TrackerSettings
 
 _TRACKER = TrackerSettings()
+_SERVER_URL = re.compile(r"(nats|tls)://[A-Za-z0-9.-]+:[0-9]{1,5}")
 Octet = Annotated[int, Meta(ge=0, le=255)]
 
 
@@ -77,6 +79,10 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     listen: str = "0.0.0.0:7422"
     address: str = ""  # "HOST:PORT" as partners reach it
     policies: str = "release"  # folder with a release policy for each partner
+    server: str = (
+        ""  # "nats://HOST:PORT" of a message server that somebody else runs; several joined by commas
+    )
+    server_password_file: str = "nats.password"
 
 
 class TrackerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -235,7 +241,16 @@ def _exchange(entry: ExchangeConfig, folder: Path, where: str) -> ExchangeSettin
         raise BadInputError(
             f"{address!r} is no address", f"{where}.address", "write for example alpha.example:7422"
         )
-    return ExchangeSettings(listen, address, folder / entry.policies)
+    for url in entry.server.split(",") if entry.server else []:
+        if not _SERVER_URL.fullmatch(url):
+            raise BadInputError(
+                f"{url!r} is no address of a server",
+                f"{where}.server",
+                "write for example nats://127.0.0.1:4222",
+            )
+    return ExchangeSettings(
+        listen, address, folder / entry.policies, entry.server, folder / entry.server_password_file
+    )
 
 
 def _display(entry: DisplayConfig, folder: Path, where: str) -> DisplaySettings:

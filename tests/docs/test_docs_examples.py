@@ -88,6 +88,7 @@ def desk(tmp_path, monkeypatch):
         for name in ("S.toml", "sensors.toml"):
             shutil.copy("standard/sensors.toml", name)
         shutil.copy("standard.toml", "SCENARIO")
+        shutil.copy("small.toml", "injects.toml")
 
     return lay_out
 

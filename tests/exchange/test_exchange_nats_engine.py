@@ -12,7 +12,8 @@ from nats_federation import Federation, NatsPair
 from skypact.exchange import nats_engine
 from skypact.exchange.engine import Message, StoredRecord
 from skypact.exchange.nats_engine import NatsEngine, NatsInlet, NatsOutlet
-from skypact.exchange.nats_server import ExistingServer, NatsServer
+from skypact.exchange.nats_existing import ExistingServer
+from skypact.exchange.nats_server import NatsServer
 
 
 @dataclass(repr=False)

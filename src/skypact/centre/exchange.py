@@ -17,7 +17,8 @@ from skypact.core.errors import BadInputError, SkypactError
 from skypact.exchange.model import Rung
 from skypact.exchange.nats_config import ServerConfig
 from skypact.exchange.nats_engine import NatsEngine
-from skypact.exchange.nats_server import NatsServer, link_config
+from skypact.exchange.nats_existing import ExistingServer, read_password
+from skypact.exchange.nats_server import NatsServer, Server, link_config
 from skypact.exchange.trust import Partner, TrustStore
 from skypact.journal.copies import Copy, open_copy
 from skypact.journal.fold import NOTHING, CentreState, PartnerState, fold_on, step
@@ -46,7 +47,7 @@ class Exchange:
     """What of the exchange runs beside the tracker."""
 
     federation: Federation
-    server: NatsServer
+    server: Server
     journal: Journal
     settings: CentreSettings
     clock: Clock
@@ -150,7 +151,7 @@ def open_exchange(settings: CentreSettings, clock: Clock) -> Exchange:
         raise BadInputError(f"these keys are of {store.name}", str(store.folder), "make new ones")
     folder = settings.data / JOURNAL_FOLDER
     opened: list[Journal | Copy] = []
-    server = NatsServer(_server_config(settings, store, now))
+    server = _make_server(settings, store, now)
     try:
         journal = open_journal(folder, store.name, *store.journal_keys)
         opened.append(journal)
@@ -181,6 +182,15 @@ def open_exchange(settings: CentreSettings, clock: Clock) -> Exchange:
     exchange = Exchange(federation, server, journal, settings, clock, partners)
     exchange.warn_of_ends(store, now)
     return exchange
+
+
+def _make_server(settings: CentreSettings, store: TrustStore, now: float) -> Server:
+    config = _server_config(settings, store, now)
+    assert settings.exchange is not None
+    if not settings.exchange.server:
+        return NatsServer(config)
+    password = read_password(settings.exchange.password_file)
+    return ExistingServer(store.name, settings.exchange.server, password, config)
 
 
 def _server_config(settings: CentreSettings, store: TrustStore, now: float) -> ServerConfig:

@@ -16,6 +16,7 @@ from skypact.centre.control import ask_centre
 from skypact.centre.settings import CentreSettings, ExchangeSettings
 from skypact.core.errors import BadInputError
 from skypact.exchange.model import PartnerState
+from skypact.exchange.nats_existing import export_config, read_password, write_password
 from skypact.exchange.trust import TrustStore, read_partner_file
 
 NOBODY = "nobody"
@@ -197,6 +198,32 @@ def partner_renew(settings: CentreSettings, out: Path, with_journal_key: bool) -
     except OSError as error:
         raise BadInputError(error.strerror or "can't be written", str(out)) from None
     typer.echo(f"{out}: give it to all partners; they accept it with skypact partner join")
+
+
+def partner_server(settings: CentreSettings, out: Path) -> None:
+    """Write all that the message server needs that somebody else runs for us.
+
+    Raises:
+        BadInputError: there are no keys yet, the configuration names no such server, or a file can't be
+            written.
+    """
+    exchange = _exchange(settings)
+    if not exchange.server:
+        raise BadInputError(
+            "no server in [exchange]", "configuration", 'add for example server = "nats://127.0.0.1:4222"'
+        )
+    if not exchange.password_file.exists():
+        write_password(exchange.password_file)
+    host, port = exchange.listen
+    export_config(
+        TrustStore(settings.partners),
+        out,
+        f"{host}:{port}",
+        time.time(),
+        int(exchange.server.split(",")[0].rpartition(":")[2]),
+        read_password(exchange.password_file),
+    )
+    typer.echo(f"{out}: run it there with nats-server -c nats.conf; write it again when partners change")
 
 
 def partner_revoke(settings: CentreSettings, partner: str, reason: str) -> None:

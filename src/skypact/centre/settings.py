@@ -53,6 +53,8 @@ class ExchangeSettings:
     listen: tuple[str, int] = ("0.0.0.0", 7422)  # where partners' links come in
     address: str = ""  # HOST:PORT under which partners reach that; "" is this machine's name
     policies: Path = Path("release")  # folder: BRAVO.toml there says what BRAVO gets; without it, nothing
+    server: str = ""  # URLs of a message server or cluster that somebody else runs; "": the embedded one
+    password_file: Path = Path("nats.password")  # of our clients there
 
 
 @dataclass(frozen=True, slots=True)

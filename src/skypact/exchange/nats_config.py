@@ -50,7 +50,7 @@ class LocalAccess:
     """How the centre itself reaches its server, on loopback."""
 
     client_port: int
-    monitor_port: int
+    monitor_port: int | None  # of its status pages; None for none
     password: str  # of the centre's own clients
 
 
@@ -112,7 +112,7 @@ def server_config(config: ServerConfig, local: LocalAccess) -> str:
     return f"""\
 server_name: {q(config.centre)}
 listen: "127.0.0.1:{local.client_port}"
-http: "127.0.0.1:{local.monitor_port}"
+{f'http: "127.0.0.1:{local.monitor_port}"' if local.monitor_port is not None else ""}
 max_payload: {PAYLOAD_MAX}
 max_pending: {PENDING_MAX}
 ping_interval: "2s"

@@ -248,7 +248,7 @@ class _Session:
             log.debug("exchange client", extra={"user": self._user, "error": repr(error)})
 
         client = await nats.connect(
-            login.url,
+            login.url.split(","),
             user=login.user,
             password=login.password,
             allow_reconnect=False,

@@ -40,6 +40,7 @@ WATCH_PERIOD = 1.0  # s between two looks at the links
 STUCK_AFTER = 60.0  # s a link may be away while its partner's port answers (nats-server issue 7615)
 ROOM_LEAST = 10_000_000  # bytes of disk for a store that was given up to begin again
 RESTART_PAUSE_MAX = 5.0  # s between two restarts of a server that keeps dying
+PORTS = range(15_000, 32_000)  # Linux gives outgoing connections 32,768 and up
 OLDEST_VERSION = (2, 15)  # mirrors of older ones stall (nats-server pull requests 8323, 8356, 8633)
 
 CONFIG_FILE, LOG_FILE, PID_FILE = "nats.conf", "nats.log", "nats.pid"
@@ -59,26 +60,25 @@ class Login:
 
 
 class Server(Protocol):
-    """What the engine needs of a server, embedded or existing."""
+    """A centre's server, embedded or existing."""
 
     centre: str
+
+    def start(self) -> None:
+        """Have it run with the configuration that we need."""
+        ...
+
+    def reload(self, config: ServerConfig) -> None:
+        """Go on with other partners or certificates."""
+        ...
+
+    def stop(self) -> None:
+        """End it, if it is ours to end."""
+        ...
 
     def login(self, user: str) -> Login:
         """Where and as whom our client for a user name connects now."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ExistingServer:
-    """A server or cluster that somebody else runs, with the accounts of `nats_config`."""
-
-    centre: str
-    url: str
-    password: str
-
-    def login(self, user: str) -> Login:
-        """Where and as whom our client for a user name connects."""
-        return Login(self.url, user, self.password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +114,16 @@ def find_server(binary: Path | None = None) -> Path:
 
 
 def free_port() -> int:
-    """A port that nobody on this machine's loopback listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody on this machine's loopback listens on now.
+
+    It is below those that systems give to outgoing connections, so that none of them takes it while a
+    server that had it starts again.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def link_config(store: TrustStore, folder: Path, listen: str, now: float) -> ServerConfig:
@@ -436,7 +441,7 @@ class NatsServer:
             since = self._away_since.setdefault(partner.name, now)
             if now - since > self._stuck_after:
                 self._away_since[partner.name] = now
-                if _port_answers(partner.address):
+                if port_answers(partner.address):
                     return True
         return False
 
@@ -456,7 +461,8 @@ class NatsServer:
         return room >= ROOM_LEAST
 
 
-def _port_answers(address: str) -> bool:
+def port_answers(address: str) -> bool:
+    """Whether somebody listens at host:port."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=2.0):
