@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 from pathlib import Path
 
@@ -33,13 +34,12 @@ with served(DisplayHub(), CentreInfo("Alpha", Geodetic(0.0, 0.0, 0.0))) as url:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory, page_folder):
-    """Python of an empty environment that holds nothing but the wheel."""
+    """Python of an empty environment that holds nothing but the wheel, which was built from the sdist."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [
         sys.executable,
         "-m",
         "build",
-        "--wheel",
         "--no-isolation",
         "--outdir",
         str(folder),
@@ -47,6 +47,9 @@ def installed(tmp_path_factory, page_folder):
     ]
     subprocess.run(build, check=True, capture_output=True, timeout=300)
     (wheel,) = folder.glob("*.whl")
+    (sdist,) = folder.glob("*.tar.gz")
+    with tarfile.open(sdist) as packed:
+        assert any(name.endswith("/src/skypact/static/index.html") for name in packed.getnames())
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index"]
