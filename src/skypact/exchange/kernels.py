@@ -1,6 +1,6 @@
 """Kernels of the one picture: tracks moved on, pairs found, assigned and fused, identifiers looked up."""
 
-from math import cos, floor, isnan, log, pi, sin, sqrt
+from math import asin, cos, floor, isnan, log, pi, sin, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from skypact.core.arrays import (
     UInt64s2,
 )
 from skypact.core.geodesy import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS
-from skypact.core.jit import kernel
+from skypact.core.jit import inner_kernel, kernel
 
 # Density of white acceleration of a target at 100 m/s and above, per second of extrapolation, m²/s⁴: the
 # longer, the more targets have begun to turn. Keeps the mean normalised error of the simulated traffic
@@ -31,7 +31,7 @@ _REACH_MOST = 30_000.0  # m; what is known worse says nothing of who it is
 WITHHELD_SPEED = 150.0  # sigma of each velocity component of a track whose velocity is withheld, m/s
 
 
-@kernel
+@inner_kernel
 def radii_of_curvature(latitude: float) -> tuple[float, float]:
     """Radii of the ellipsoid at a latitude (rad) across and along the meridian, m: of east and of north."""
     root = 1.0 - ECCENTRICITY_SQUARED * sin(latitude) ** 2
@@ -96,7 +96,7 @@ def extrapolate_states(
     return new_latitude, new_longitude, new_covariance
 
 
-@kernel
+@inner_kernel
 def _bucket(keys: UInt64s2, row: int, size: int) -> int:
     """Where a key starts to look for its place in a hash table whose size is a power of two."""
     value = np.int64(0)
@@ -296,7 +296,7 @@ def radii_along(latitude: Floats1, height: Floats1) -> tuple[Floats1, Floats1]:
     return east, north
 
 
-@kernel
+@inner_kernel
 def compare_tracks(one: Sighted, i: int, other: Sighted, j: int, gate: Gate) -> tuple[float, float]:
     """Squared Mahalanobis distance of two tracks, and the log-likelihood ratio that they are one aircraft.
 
@@ -370,7 +370,7 @@ def compare_tracks(one: Sighted, i: int, other: Sighted, j: int, gate: Gate) -> 
     return distance, ratio
 
 
-@kernel
+@inner_kernel
 def _reach(tracks: Sighted, n: int, gate: Gate) -> float:
     """A radius (m): two tracks can only pass the gate within the larger of theirs."""
     xx, yy = tracks.covariance[n, 0, 0], tracks.covariance[n, 1, 1]
@@ -394,20 +394,26 @@ def _reaches(tracks: Sighted, rows: Ints1, gate: Gate) -> Floats1:
     return reach
 
 
-@kernel
-def _strip_bounds(sorted_strip: Ints1, strip: int) -> tuple[int, int]:
-    """First place of a strip in the sorted strips, and the first after it."""
-    return int(np.searchsorted(sorted_strip, strip)), int(np.searchsorted(sorted_strip, strip + 1))
+@inner_kernel
+def _first_from(values: Floats1, low: int, high: int, least: float) -> int:
+    """The first place from `low` on, and at most `high`, whose value is not below `least`; they rise."""
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < least:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
-@kernel
 def find_candidates(
     one: Sighted, other: Sighted, one_open: Bools1, other_open: Bools1, gate: Gate
 ) -> tuple[Ints2, Floats2]:
     """All pairs of tracks of two centres that are likely one aircraft, by row of the first, then second.
 
     Tracks lie in strips of latitude, sorted by longitude within each; of two tracks the one with
-    the larger reach finds the other.
+    the larger reach finds the other. What sorts is no kernel: it would take longer to compile than
+    all of the exchange, and gain nothing.
 
     Args:
         one, other: the tracks of two centres. one_open, other_open: which of them may be paired.
@@ -417,62 +423,84 @@ def find_candidates(
         (Q, 2) rows of both, and (Q, 2) squared distance and log-likelihood ratio of each.
     """
     ones, others = np.flatnonzero(one_open), np.flatnonzero(other_open)
-    pairs = np.empty((64 + 2 * (len(ones) + len(others)), 2), np.int64)
-    values = np.empty((len(pairs), 2))
-    count = 0
     if len(ones) == 0 or len(others) == 0:
-        return pairs[:0].copy(), values[:0].copy()
+        return np.zeros((0, 2), np.int64), np.zeros((0, 2))
     reach_one, reach_other = _reaches(one, ones, gate), _reaches(other, others, gate)
-    height = max(2.0 * np.median(np.concatenate((reach_one, reach_other))), 50.0) / 6_300_000.0
-    for side in range(2):
-        seekers, found = (one, other) if side == 0 else (other, one)
-        seeking, rows = (ones, others) if side == 0 else (others, ones)
-        reach, reach_found = (reach_one, reach_other) if side == 0 else (reach_other, reach_one)
-        strips = np.floor(found.latitude[rows] / height).astype(np.int64)
-        order = np.argsort(found.longitude[rows], kind="mergesort")
-        order = order[np.argsort(strips[order], kind="mergesort")]
-        sorted_strip = strips[order]
-        sorted_longitude = found.longitude[rows][order]
-        for s in range(len(seeking)):
-            if reach[s] <= 0.0:
-                continue
-            n = seeking[s]
-            half = 1.01 * reach[s] / 6_335_000.0  # the smallest radius of curvature, so the widest angle
-            latitude, longitude = seekers.latitude[n], seekers.longitude[n]
-            furthest = abs(latitude) + half
-            sine = sin(half) / max(cos(latitude), 1e-12)
-            across = pi if furthest >= 0.5 * pi or sine >= 1.0 else 1.01 * np.arcsin(sine)
-            for strip in range(floor((latitude - half) / height), floor((latitude + half) / height) + 1):
-                low, high = _strip_bounds(sorted_strip, strip)
-                if low == high:
+    height = max(2.0 * float(np.median(np.concatenate((reach_one, reach_other)))), 50.0) / 6_300_000.0
+    in_one, in_other = (
+        _in_strips(one, ones, reach_one, height),
+        _in_strips(other, others, reach_other, height),
+    )
+    there, back = _find_near(*in_one, *in_other, height, False), _find_near(*in_other, *in_one, height, True)
+    pairs = np.concatenate((there, back[:, ::-1]))
+    pairs = pairs[np.argsort(pairs[:, 0] * len(other_open) + pairs[:, 1], kind="stable")]
+    values = compare_pairs(one, other, pairs, gate)
+    is_likely = values[:, 1] > 0.0
+    return pairs[is_likely], values[is_likely]
+
+
+def _in_strips(
+    tracks: Sighted, rows: Ints1, reach: Floats1, height: float
+) -> tuple[Ints1, Floats1, Floats1, Floats1, Floats1]:
+    """Rows by strip of latitude `height` rad high, then longitude; their reach, place and strip."""
+    latitude, longitude = tracks.latitude[rows], tracks.longitude[rows]
+    strip = np.floor(latitude / height)
+    order = np.lexsort((longitude, strip))
+    return rows[order], reach[order], latitude[order], longitude[order], strip[order]
+
+
+@kernel
+def _find_near(
+    rows: Ints1,
+    reach: Floats1,
+    latitude: Floats1,
+    longitude: Floats1,
+    strip: Floats1,
+    other_rows: Ints1,
+    other_reach: Floats1,
+    other_latitude: Floats1,
+    other_longitude: Floats1,
+    other_strip: Floats1,
+    height: float,
+    is_second: bool,
+) -> Ints2:
+    """(Q, 2) rows of each track and of those of the other side within its reach and of no larger one.
+
+    Args:
+        rows, reach, latitude, longitude, strip: (N,) as from `_in_strips`, and the same of the other side.
+        height: of the strips, rad. is_second: the other side is asked first, and finds those of equal reach.
+    """
+    pairs = np.empty((64 + 2 * len(rows), 2), np.int64)
+    count = 0
+    for n in range(len(rows)):
+        if reach[n] <= 0.0:
+            continue
+        half = 1.01 * reach[n] / 6_335_000.0  # the smallest radius of curvature, so the widest angle
+        furthest = abs(latitude[n]) + half
+        sine = sin(half) / max(cos(latitude[n]), 1e-12)
+        across = pi if furthest >= 0.5 * pi or sine >= 1.0 else 1.01 * asin(sine)
+        for s in range(floor((latitude[n] - half) / height), floor((latitude[n] + half) / height) + 1):
+            low = _first_from(other_strip, 0, len(other_strip), float(s))
+            high = _first_from(other_strip, low, len(other_strip), float(s + 1))
+            for turn in range(-1, 2):  # the strip goes on at 180 degrees
+                start = longitude[n] + 2.0 * pi * turn - across
+                if start > pi or start + 2.0 * across < -pi:
                     continue
-                for turn in range(-1, 2):  # the strip goes on at 180 degrees
-                    start = longitude + 2.0 * pi * turn - across
-                    if start > pi or start + 2.0 * across < -pi:
+                for m in range(_first_from(other_longitude, low, high, start), high):
+                    if other_longitude[m] > start + 2.0 * across:
+                        break
+                    if abs(other_latitude[m] - latitude[n]) > half or other_reach[m] > reach[n]:
                         continue
-                    place = low + np.searchsorted(sorted_longitude[low:high], start)
-                    while place < high and sorted_longitude[place] <= start + 2.0 * across:
-                        f = order[place]
-                        m = rows[f]
-                        place += 1
-                        if abs(found.latitude[m] - latitude) > half:
-                            continue
-                        if reach_found[f] > reach[s] or (reach_found[f] == reach[s] and side == 1):
-                            continue
-                        i, j = (n, m) if side == 0 else (m, n)
-                        distance, ratio = compare_tracks(one, i, other, j, gate)
-                        if not ratio > 0.0:
-                            continue
-                        if count == len(pairs):
-                            more, more_values = np.empty((2 * count, 2), np.int64), np.empty((2 * count, 2))
-                            more[:count], more_values[:count] = pairs, values
-                            pairs, values = more, more_values
-                        pairs[count, 0], pairs[count, 1] = i, j
-                        values[count, 0], values[count, 1] = distance, ratio
-                        count += 1
-    pairs, values = pairs[:count], values[:count]
-    order = np.argsort(pairs[:, 0] * len(other_open) + pairs[:, 1], kind="mergesort")
-    return pairs[order], values[order]
+                    if is_second and other_reach[m] == reach[n]:
+                        continue
+                    if count == len(pairs):
+                        more = np.empty((2 * count, 2), np.int64)
+                        for k in range(count):  # a slice would take as long to compile as five kernels
+                            more[k, 0], more[k, 1] = pairs[k, 0], pairs[k, 1]
+                        pairs = more
+                    pairs[count, 0], pairs[count, 1] = rows[n], other_rows[m]
+                    count += 1
+    return pairs[:count].copy()
 
 
 @kernel
@@ -594,7 +622,7 @@ def assign_pairs(pairs: Ints2, ratio: Floats1, ones: int, others: int, step: flo
     return chosen, margin
 
 
-@kernel
+@inner_kernel
 def _factor(matrix: Floats2, lower: MutableFloats2) -> bool:
     """Writes L of L L' = matrix (4, 4), a lower triangle; false where that is not positive definite."""
     for a in range(4):
@@ -612,7 +640,7 @@ def _factor(matrix: Floats2, lower: MutableFloats2) -> bool:
     return True
 
 
-@kernel
+@inner_kernel
 def _invert(lower: Floats2, inverse: MutableFloats2) -> float:
     """The inverse of L L', written to `inverse` (4, 4); returns the determinant of the inverse."""
     half = np.zeros((4, 4))
