@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -288,3 +289,23 @@ def test_a_centre_that_starts_anew_goes_on_with_what_it_had_stored(nats_pair: Na
         traffic.outlet.put(f"tile.{n % 8}", b"%d" % n)
     nats_pair.until(traffic.has_all)
     assert traffic.came_once_and_in_order()
+
+
+def test_a_reader_that_begins_does_not_wait_for_the_next_beacon(
+    nats_pair: NatsPair, monkeypatch: pytest.MonkeyPatch
+):
+    outlet = nats_pair.alpha.outlet("BRAVO")
+    outlet.put("tile.1", b"one")
+    nats_pair.until(lambda: outlet.is_connected)
+    nats_pair.until(lambda: any(link.we_read for link in nats_pair.servers["BRAVO"].links().values()))
+    monkeypatch.setattr(nats_engine, "BEACON_PERIOD", 1000.0)
+    time.sleep(2.5)  # the beacon that was under way by the period of before
+    inlet = nats_pair.bravo.inlet("ALPHA")
+    came: list[Message] = []
+
+    def has_come() -> bool:
+        came.extend(inlet.take())
+        return bool(came)
+
+    nats_pair.until(has_come)
+    assert [message.payload for message in came] == [b"one"]

@@ -7,7 +7,7 @@ thread connects again and sets everything up anew: streams, last values, mirrors
 Per partner (names in `nats_config`): in its `OUT_` account a memory stream of last values and a file
 stream of records; in its `IN_` account the two mirrors of what it gives us, which we read from our own
 server, link or no link. An owner's *beacon* says once a second how far its streams go, by which a reader
-knows a mirror that stands still, or skipped something, and makes it anew.
+knows a mirror that stands still, or skipped something, and makes it anew. A reader that begins asks for one.
 """
 
 import asyncio
@@ -59,6 +59,8 @@ RECONNECT_PAUSE = 0.1  # s
 REFUSED_PAUSE = 0.5  # s until a record that the server refused, perhaps for a full disk, is tried again
 REQUEST_WAIT = 5.0  # s for an answer of our own server
 BEACON_PERIOD = 1.0  # s
+BEACON_PAUSE = 0.05  # s at least between two, however often a reader asks
+ASK = "beacon"  # what a reader that begins sends back, so that it need not wait for the next beacon
 MIRROR_LOOK = 0.5  # s between two looks at a mirror
 FEED_SILENT = 4.0  # s; who delivers from a stream beats each second, so one silent for longer has ended
 PATIENCE = 8.0  # s that a mirror may stand still while the link carries; as a rule it goes on within 1.3 s
@@ -297,6 +299,7 @@ class NatsOutlet(_Session):
         self._next = 0  # the sequence that must be appended next; 0 until it is known
         self._stored = 0
         self._append_work = asyncio.Event()
+        self._asked = asyncio.Event()  # set when the partner asks for a beacon
         self._token = ""  # of the stream of last values
         self._last_value = 0  # sequence in that stream
         self._written = ""  # secret subject prefix under which this connection writes
@@ -378,6 +381,9 @@ class NatsOutlet(_Session):
         back = back_subject(owner)
 
         async def came_back(message: Msg) -> None:
+            if message.subject == f"{back}.{ASK}":
+                self._asked.set()
+                return
             self._back.push(self._received(message.subject, back, message.data))
 
         await client.subscribe(f"{back}.>", cb=came_back)
@@ -498,8 +504,10 @@ class NatsOutlet(_Session):
 
     async def _beacon(self, client: Client) -> None:
         while True:
+            self._asked.clear()
             await self._send_beacon(client)
-            await asyncio.sleep(BEACON_PERIOD)
+            await asyncio.sleep(BEACON_PAUSE)
+            await _wait_for(self._asked, BEACON_PERIOD - BEACON_PAUSE)
 
     async def _send_beacon(self, client: Client) -> None:
         beacon = _Beacon(self._token, self._last_value, self._stored)
@@ -527,6 +535,7 @@ class NatsInlet(_Session):
         self._has_space = asyncio.Event()
         self._heard = _Beacon()  # the partner's last beacon
         self._beacon_at = -math.inf  # when the last beacon came, by the loop's clock
+        self._has_heard = asyncio.Event()  # set once a beacon came over this connection
         super().__init__(server, inlet_user(partner), partner, clock, loop)
         self._live = _LiveQueue(self.counts)
         self._back = _LiveQueue(self.counts)
@@ -569,9 +578,12 @@ class NatsInlet(_Session):
             if (heard := _decode_beacon(message.data)) is not None:
                 self._heard = heard
                 self._beacon_at = self._loop.time()
+                self._has_heard.set()
 
+        self._has_heard.clear()
         await client.subscribe(f"{live}.>", cb=arrived, pending_bytes_limit=LIVE_BYTES)
         await client.subscribe(beacon_subject(self.partner), cb=beacon)
+        await client.publish(f"{back_subject(self.partner)}.{ASK}", b"")
         return [
             self._send(client),
             self._keep_mirror(client, js, VALUES, VALUES_MIRROR),
@@ -616,8 +628,10 @@ class NatsInlet(_Session):
                     reading = asyncio.ensure_future(self._read_mirror(client, js, stream, mirror))
                 elif reading is not None and reading.done():
                     reading.result()  # raises what ended it, so that all is set up anew
-                else:
+                elif self._has_heard.is_set():
                     await asyncio.sleep(MIRROR_LOOK)
+                else:
+                    await _wait_for(self._has_heard, MIRROR_LOOK)
         finally:
             if reading is not None:
                 reading.cancel()
@@ -741,6 +755,12 @@ class NatsInlet(_Session):
         with self._lock:
             self._records.append(StoredRecord(sequence, payload))
             self._read = sequence
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Return when the event is set, or after a time."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 async def _find_stream(js: JetStreamContext, name: str) -> api.StreamInfo | None:
