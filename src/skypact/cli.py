@@ -322,6 +322,69 @@ def exercise_status(
     exercise_status(read_config(config), as_json)
 
 
+correlation_app = typer.Typer(
+    help="Which tracks are one aircraft, by a person's word: it stands above the rules (docs/partners.md).",
+    no_args_is_help=True,
+)
+app.add_typer(correlation_app, name="correlation")
+TrackArgument = Annotated[
+    str, typer.Argument(help="Joint track number, as in ALPHA-00017, or its number in this centre.")
+]
+OtherArgument = Annotated[
+    str | None, typer.Argument(help="The other track; left out, the tracks of several centres in the one.")
+]
+
+
+@correlation_app.command(
+    "same", epilog='Example: skypact correlation same centre.toml ALPHA-00017 BRAVO-00004 --reason "one call"'
+)
+def correlation_same(
+    config: ConfigArgument, track: TrackArgument, reason: ReasonOption, other: OtherArgument = None
+) -> None:
+    """Say that two tracks are one aircraft."""
+    _judge(config, "same", track, other, reason)
+
+
+@correlation_app.command(
+    "different",
+    epilog='Example: skypact correlation different centre.toml ALPHA-00017 --reason "seen as two"',
+)
+def correlation_different(
+    config: ConfigArgument, track: TrackArgument, reason: ReasonOption, other: OtherArgument = None
+) -> None:
+    """Say that two tracks are two aircraft."""
+    _judge(config, "different", track, other, reason)
+
+
+@correlation_app.command(
+    "release", epilog='Example: skypact correlation release centre.toml ALPHA-00017 --reason "clear now"'
+)
+def correlation_release(
+    config: ConfigArgument, track: TrackArgument, reason: ReasonOption, other: OtherArgument = None
+) -> None:
+    """Leave tracks to the rules again."""
+    _judge(config, "release", track, other, reason)
+
+
+def _judge(config: Path, verdict: str, track: str, other: str | None, reason: str) -> None:
+    from skypact.centre.partners import judge_tracks
+    from skypact.config import read_config
+
+    judge_tracks(read_config(config), verdict, track, other or track, reason)
+
+
+@correlation_app.command("status", epilog="Example: skypact correlation status centre.toml")
+def correlation_status(
+    config: ConfigArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Say what people said of tracks of the picture, here and at partners."""
+    from skypact.centre.partners import judged_tracks
+    from skypact.config import read_config
+
+    judged_tracks(read_config(config), as_json)
+
+
 journal_app = typer.Typer(help="The journal: what befell and was decided, provable.", no_args_is_help=True)
 app.add_typer(journal_app, name="journal")
 JournalArgument = Annotated[Path, typer.Argument(help="Data folder of a centre, journal or export folder.")]

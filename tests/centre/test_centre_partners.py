@@ -105,6 +105,27 @@ def wait_for(config: Path, cwd: Path, **wanted: str) -> dict:
         time.sleep(0.5)
 
 
+def part_a_shared_track(config: Path, cwd: Path) -> str:
+    """Says that the tracks of both centres in one of the centre's tracks are two aircraft; its number."""
+    due = time.monotonic() + 60.0
+    while True:
+        view = json.loads(skypact("partner", "view", str(config), "BRAVO", "--json", cwd=cwd))
+        for track in view["tracks"]:
+            command = [sys.executable, "-m", "skypact.cli", "correlation", "different", str(config)]
+            parted = subprocess.run(
+                [*command, track["joint"], "--reason", "seen as two"], capture_output=True
+            )
+            if parted.returncode == 0:
+                return str(track["joint"])
+        assert time.monotonic() < due, f"no track of both centres: {parted.stderr.decode()}"
+        time.sleep(1.0)
+
+
+def words(config: Path, cwd: Path) -> list[dict]:
+    """What people said of tracks, as a centre shows it."""
+    return json.loads(skypact("correlation", "status", str(config), "--json", cwd=cwd))
+
+
 def test_the_demos_centres_link_are_cut_suspended_and_heal(tmp_path):
     demo = subprocess.Popen(
         [sys.executable, "-m", "skypact.cli", "demo", "--headless", "--port", "0", "--scenario", "small"],
@@ -120,6 +141,20 @@ def test_the_demos_centres_link_are_cut_suspended_and_heal(tmp_path):
         alpha, bravo = (demo_folder(int(port)) / name / "centre.toml" for name in ("alpha", "bravo"))
         for config in (alpha, bravo):
             wait_for(config, tmp_path, link="up", we_give="plots", they_give="plots")
+        joint = part_a_shared_track(alpha, tmp_path)
+        (word,) = words(alpha, tmp_path)
+        assert (joint in word["joints"], word["is_one"], word["binds"]) == (True, False, True)
+        assert "seen as two" in skypact("correlation", "status", str(alpha), cwd=tmp_path)
+        due = time.monotonic() + 30.0
+        while not (proposals := words(bravo, tmp_path)):
+            assert time.monotonic() < due, "the word did not reach the partner"
+            time.sleep(0.5)
+        assert [(word["centre"], word["binds"]) for word in proposals] == [("ALPHA", False)]
+        same = ("correlation", "same", str(alpha), "ALPHA-99999", "--reason", "x")
+        assert "no such track" in skypact(*same, cwd=tmp_path, good=False)
+        number = str(next(number for number in word["numbers"] if number))
+        skypact("correlation", "release", str(alpha), number, "--reason", "clear now", cwd=tmp_path)
+        assert words(alpha, tmp_path) == []
         skypact("demo", "cut", "--port", port, cwd=tmp_path)
         for config in (alpha, bravo):
             wait_for(config, tmp_path, link="down", we_give="alone")
@@ -146,7 +181,7 @@ def test_the_demos_centres_link_are_cut_suspended_and_heal(tmp_path):
         wait_for(alpha, tmp_path, mode="live", exercise="")
         shown = skypact("journal", "show", str(alpha.parent / "data"), cwd=tmp_path)
         assert shown.count("  EXERCISE  ") == 4
-        for kind in ("partner_joined", "link_up", "link_down", "suspended", "resumed"):
+        for kind in ("partner_joined", "link_up", "link_down", "suspended", "resumed", "tracks_separated"):
             assert kind in shown
         assert "proved" in skypact("journal", "verify", str(bravo.parent / "data"), cwd=tmp_path)
     finally:

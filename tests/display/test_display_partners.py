@@ -5,10 +5,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from skypact.benchmarks.scene import Scene
+from skypact.core.errors import BadInputError
 from skypact.display.hub import DisplayHub
 from skypact.display.model import CentreInfo
 from skypact.display.server import create_app
-from skypact.exchange.model import CommonalityShares, PartnerState
+from skypact.exchange.model import CommonalityShares, PartnerState, TrackWord
 
 BRAVO = PartnerState(
     name="BRAVO",
@@ -78,3 +79,65 @@ def test_the_partners_are_told_to_programs():
     hub.publish_partners([BRAVO])
     client = TestClient(create_app(hub, info=CentreInfo("ALPHA", Scene(1).sensors.reference)))
     assert client.get("/api/partners").json() == [msgspec.to_builtins(BRAVO)]
+
+
+WORD = TrackWord(
+    numbers=(17, 40_000),
+    joints=("ALPHA-00017", "BRAVO-00004"),
+    is_one=True,
+    binds=True,
+    centre="ALPHA",
+    by="Kim",
+    reason="one transponder",
+    said=1000.0,
+)
+JUDGEMENT = {
+    "verdict": "same",
+    "one": "ALPHA-00017",
+    "other": "BRAVO-00004",
+    "by": "Kim",
+    "reason": "one transponder",
+}
+
+
+def test_what_people_said_of_tracks_is_told_when_it_changes_and_to_new_pages():
+    hub = DisplayHub()
+    for words in ([], [WORD], [WORD]):
+        hub.publish_words(words)
+    (event,) = events(hub, 0)
+    assert (event["kind"], event["data"]) == ("words", [msgspec.json.decode(msgspec.json.encode(WORD))])
+    (snapshot,) = [msgspec.json.decode(e.text) for e in hub.events_after(None, None)]
+    assert snapshot["data"]["words"][0]["by"] == "Kim"
+    client = TestClient(create_app(hub, info=CentreInfo("ALPHA", Scene(1).sensors.reference)))
+    assert client.get("/api/correlations").json() == [msgspec.json.decode(msgspec.json.encode(WORD))]
+
+
+def test_a_person_says_from_the_centres_own_page_what_two_tracks_are():
+    said: list[tuple[str, dict[str, str]]] = []
+
+    def judge(verdict: str, about: dict[str, str]) -> None:
+        if not about["reason"]:
+            raise BadInputError("it needs a name and a reason", "correlation")
+        said.append((verdict, about))
+
+    info = CentreInfo("ALPHA", Scene(1).sensors.reference, judge=judge)
+    client = TestClient(create_app(DisplayHub(), info=info))
+    assert client.get("/api/centre").json()["judged"] is True
+    foreign = {"origin": "http://evil.example"}
+    assert client.post("/api/correlations", json=JUDGEMENT, headers=foreign).status_code == 403
+    assert client.post("/api/correlations", json=JUDGEMENT | {"verdict": "merge"}).status_code == 422
+    refused = client.post("/api/correlations", json=JUDGEMENT | {"reason": ""})
+    assert (refused.status_code, refused.json()) == (
+        409,
+        {"detail": "correlation: it needs a name and a reason"},
+    )
+    assert said == []
+    assert client.post("/api/correlations", json=JUDGEMENT).status_code == 200
+    assert said == [("same", {name: JUDGEMENT[name] for name in ("one", "other", "by", "reason")})]
+
+
+def test_a_centre_without_partners_has_nothing_to_say_of_pairs():
+    info = CentreInfo("ALPHA", Scene(1).sensors.reference)
+    client = TestClient(create_app(DisplayHub(), info=info))
+    assert client.post("/api/correlations", json=JUDGEMENT).status_code == 405
+    assert client.get("/api/centre").json()["judged"] is False

@@ -100,6 +100,7 @@ def test_the_interface_describes_itself_offline(client):
         "/api/tracks/{number}",
         "/api/sensors",
         "/api/partners",
+        "/api/correlations",
         "/api/centre",
     }
     page = client.get("/api/docs").text

@@ -192,7 +192,7 @@ async def test_events_come_in_order_and_go_on_where_a_client_left_off(hub, scene
         snapshot = await receive_event(socket)
         assert (snapshot["kind"], snapshot["data"]) == (
             "snapshot",
-            {"tracks": [], "sensors": [], "partners": [], "names": [], "view": None},
+            {"tracks": [], "sensors": [], "partners": [], "words": [], "names": [], "view": None},
         )
         hub.publish_picture(scene.picture(1))
         assert (await receive_event(socket))["kind"] == "names"

@@ -34,6 +34,11 @@ class ExerciseBook:
         del self._states[partner]
 
     @property
+    def states(self) -> dict[str, CentreState]:
+        """What each centre's log says now."""
+        return self._states
+
+    @property
     def name(self) -> str:
         """The exercise that we take part in; "" for none."""
         return min(self._states[self._journal.centre].exercises, default="")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skypact.centre.exercise import ExerciseBook
+from skypact.centre.manual import ManualBook
 from skypact.centre.partner_view import PartnerView, known, view_of
 from skypact.centre.system_picture import ForeignNumbers, report_of, system_picture, with_numbers
 from skypact.core.arrays import Floats1
@@ -23,7 +24,7 @@ from skypact.exchange.correlation import Correlator
 from skypact.exchange.engine import Engine, StoredRecord
 from skypact.exchange.fusion import FusedReport, fuse
 from skypact.exchange.gateway import Gateway
-from skypact.exchange.model import CommonalityShares, PartnerState, Rung, TrackReport
+from skypact.exchange.model import CommonalityShares, PartnerState, Rung, TrackReport, TrackWord
 from skypact.exchange.numbers import NumberBook
 from skypact.exchange.policy import NO_RULE, parse_policy, releases_record, track_rules
 from skypact.exchange.reader import LinkState, Reader
@@ -105,6 +106,7 @@ class Federation:
         self.units = {self.centre: unit} if unit else {}  # of us and the partners, as far as known
         self.on_partners: list[Callable[[list[PartnerState]], None]] = []
         self.on_given: list[Callable[[], None]] = []  # after the gateways took a new picture of ours
+        self.on_words: list[Callable[[list[TrackWord]], None]] = []
         self._own = sensors
         self._engine = engine
         self._journal = journal
@@ -112,6 +114,7 @@ class Federation:
         self._numbers = NumberBook(self.centre)
         self._foreign = ForeignNumbers()
         self._exercises = ExerciseBook(journal)
+        self.manual = ManualBook(journal, self._exercises.states, self._correlator)
         self._withdrawn: set[str] = set()  # partners whose simulated plots are to be forgotten
         self._health: Sequence[SensorHealth] = ()
         self._report: TrackReport | None = None  # our tracks, until they are given
@@ -196,6 +199,9 @@ class Federation:
             states = self.states(now)
             for take_states in self.on_partners:
                 take_states(states)
+            words = self.manual.words()
+            for take_words in self.on_words:
+                take_words(words)
         joined = join_plots(arrived) if arrived else make_plots(0)
         return replace(joined, received=np.full(len(joined), now))
 
@@ -228,7 +234,9 @@ class Federation:
             is_there = link.name in correlation.centres
             place = correlation.centres.index(link.name) if is_there else 0
             link.tracks = int((correlation.members[:, place] >= 0).sum()) if is_there else 0
-        return system_picture(picture, self._with_local_names(fused), self._foreign)
+        completed = system_picture(picture, self._with_local_names(fused), self._foreign)
+        self.manual.note(correlation, completed)
+        return completed
 
     def rest_numbers(self, last_used: Floats1) -> None:
         """Give out no number that rests since a former run; (32768,) when each was used, UTC s since 1970."""

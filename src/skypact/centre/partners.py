@@ -15,7 +15,7 @@ from rich.table import Table
 from skypact.centre.control import ask_centre
 from skypact.centre.settings import CentreSettings, ExchangeSettings
 from skypact.core.errors import BadInputError
-from skypact.exchange.model import PartnerState
+from skypact.exchange.model import PartnerState, TrackWord
 from skypact.exchange.nats_existing import export_config, read_password, write_password
 from skypact.exchange.trust import TrustStore, read_partner_file
 
@@ -181,6 +181,42 @@ def _exercise_with(state: PartnerState) -> str:
         return "on" if state.link == "up" else f"on, as agreed before; the link is {state.link}"
     waits = "it has not begun it" if state.exercise else "live"
     return f"{waits}; it takes part in {state.their_exercise}" if state.their_exercise else waits
+
+
+def judge_tracks(settings: CentreSettings, verdict: str, one: str, other: str, reason: str) -> None:
+    """Say `same`, `different` or `release` of two tracks.
+
+    Raises:
+        BadInputError: the centre does not run, or refuses.
+    """
+    ask_centre(settings.data, verdict, one=one, other=other, by=_who(), reason=reason)
+    names = one if one == other else f"{one}, {other}"
+    said = {"same": "one aircraft", "different": "two aircraft", "release": "left to the rules"}
+    typer.echo(f"{names}: {said[verdict]} from now on")
+
+
+def judged_tracks(settings: CentreSettings, as_json: bool) -> None:
+    """Say what people said of tracks of the picture, here and at partners.
+
+    Raises:
+        BadInputError: the centre does not run.
+    """
+    words = msgspec.convert(ask_centre(settings.data, "words"), list[TrackWord])
+    if as_json:
+        typer.echo(msgspec.json.encode(words))
+        return
+    table = Table("tracks", "said", "by", "at", "reason", "holds here")
+    for word in words:
+        there = [f"{joint} ({number})" for joint, number in zip(word.joints, word.numbers, strict=True)]
+        table.add_row(
+            there[0] if word.numbers[0] == word.numbers[1] else ", ".join(there).removesuffix(",  (0)"),
+            "one aircraft" if word.is_one else "two aircraft",
+            word.by,
+            f"{word.centre} {datetime.fromtimestamp(word.said, UTC):%d %H:%M:%S}",
+            word.reason,
+            "yes" if word.binds else "no: a proposal",
+        )
+    Console().print(table)
 
 
 def partner_renew(settings: CentreSettings, out: Path, with_journal_key: bool) -> None:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -244,6 +245,7 @@ async def serve(
             federation = exchange.federation
             federation.on_partners.append(views.publish_partners)
             federation.on_given.append(ViewPublisher(views, federation.view).publish)
+            federation.on_words.append(hub.publish_words)
         numbers: NumberFile | None = None
         if feed is None:
             writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="numbers"))
@@ -315,7 +317,16 @@ def _handlers(
     def end(request: dict[str, Any]) -> None:
         federation.end_exercise(request["exercise"], request["by"], request["reason"], clock.now())
 
+    def judge(say: Callable[[str, str, str, str, float], None]) -> Callable[[dict[str, Any]], None]:
+        return lambda request: say(
+            request["one"], request["other"], request["by"], request["reason"], clock.now()
+        )
+
     return {
+        "same": on_worker(judge(federation.manual.say_same)),
+        "different": on_worker(judge(federation.manual.say_different)),
+        "release": on_worker(judge(federation.manual.release)),
+        "words": on_worker(lambda request: federation.manual.words()),
         "partners": on_worker(lambda request: federation.states(clock.now())),
         "view": on_worker(lambda request: view_record(federation.view(request["partner"]))),
         "suspend": on_worker(suspend),
@@ -331,7 +342,13 @@ def _make_server(settings: CentreSettings, views: PartnerViews) -> tuple[socket.
     if certificate is None and not is_loopback(display.host):
         made = find_or_make_certificate(settings.data, display.host)
         certificate, key = made.certificate, made.key
-    info = CentreInfo(settings.name, settings.sensors.reference, settings.sensors, _link_cutter(settings))
+    info = CentreInfo(
+        settings.name,
+        settings.sensors.reference,
+        settings.sensors,
+        _link_cutter(settings),
+        None if settings.exchange is None else _judge(settings.data),
+    )
     app = create_app(views.own, info=info, views=views)
     server = make_server(app, display.host, display.port, certificate, key)
     try:
@@ -352,6 +369,15 @@ def _link_cutter(settings: CentreSettings) -> Callable[[bool], None] | None:
     if folder is None:
         return None
     return lambda cut: ask_centre(folder, "cut" if cut else "heal")
+
+
+def _judge(folder: Path) -> Callable[[str, dict[str, str]], None]:
+    """What the page and programs say of pairs of tracks: as a command, on the thread of the tracker."""
+
+    def say(verdict: str, said: dict[str, str]) -> None:
+        ask_centre(folder, verdict, **said)
+
+    return say
 
 
 def _page_address(display: DisplaySettings, port: int) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from skypact.core.text import callsigns_to_text
 from skypact.display.frame import FrameFlag, encode_frame
-from skypact.exchange.model import PartnerState
+from skypact.exchange.model import PartnerState, TrackWord
 from skypact.sensors.model import SensorHealth
 from skypact.tracks.model import Picture
 
@@ -45,7 +45,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     id: int
     epoch: int
-    kind: str  # snapshot, tracks, sensors, partners, names, view
+    kind: str  # snapshot, tracks, sensors, partners, names, words, view
     data: Any
 
 
@@ -89,6 +89,7 @@ class DisplayHub:
         self._lost_event = 0  # newest event that is no longer kept for want of room
         self._newest: dict[str, int] = {}  # event of a kind of which only the newest is worth sending
         self._partners: list[PartnerState] = []
+        self._words: list[TrackWord] = []
         self._view: dict[str, Any] | None = None  # of the partner whose view this is
         self._sensor_names: tuple[str, ...] = ()  # that the bits of frames point into
         self._subscribers: set[Subscriber] = set()
@@ -133,6 +134,15 @@ class DisplayHub:
             self._append_newest("view", view)
         self._wake_all()
 
+    def publish_words(self, words: list[TrackWord]) -> None:
+        """Make `words` what people said of pairs of tracks; pages are told when it changed."""
+        with self._lock:
+            if words == self._words:
+                return
+            self._words = list(words)
+            self._append_newest("words", self._words)
+        self._wake_all()
+
     def publish_event(self, kind: str, data: Any) -> int:
         """Append an event of another kind; returns its id."""
         with self._lock:
@@ -154,6 +164,11 @@ class DisplayHub:
     def health(self) -> list[SensorHealth]:
         """The latest state of the sensors."""
         return self._health
+
+    @property
+    def words(self) -> list[TrackWord]:
+        """What people said of pairs of tracks of the picture."""
+        return self._words
 
     @property
     def partners(self) -> list[PartnerState]:
@@ -191,6 +206,7 @@ class DisplayHub:
                 "tracks": list(self._names.values()),
                 "sensors": self._health,
                 "partners": self._partners,
+                "words": self._words,
                 "names": self._sensor_names,
                 "view": self._view,
             }

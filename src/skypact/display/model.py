@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -17,6 +18,7 @@ class CentreInfo:
     reference: Geodetic  # origin of the centre's frame; the page opens there
     sensors: SensorTable | None = None  # their sites are drawn on the map
     cut_link: Callable[[bool], None] | None = None  # of the demo: cuts the links, or heals them
+    judge: Callable[[str, dict[str, str]], None] | None = None  # says same, different or release of tracks
 
 
 class AccuracyRecord(BaseModel):
@@ -135,6 +137,31 @@ class PartnerRecord(BaseModel):
     expires: float | None = Field(description="when its certificate ends, UTC seconds since 1970")
 
 
+class WordRecord(BaseModel):
+    """What a person said of two tracks, one of them at least in the picture."""
+
+    numbers: tuple[int, int] = Field(
+        description="in this centre; twice the same where they are one track, 0 for one that is not there"
+    )
+    joints: tuple[str, str] = Field(description="joint track numbers; empty for one that is not there")
+    is_one: bool = Field(description="that they are one aircraft; else two")
+    binds: bool = Field(description="said in this centre, above the rules; else a partner's proposal")
+    centre: str = Field(description="in which it was said")
+    by: str
+    reason: str
+    said: float = Field(description="UTC seconds since 1970, by the clock of that centre")
+
+
+class Judgement(BaseModel):
+    """What a person says of two tracks; of one, named twice, that its centres' tracks are one, or are not."""
+
+    verdict: Literal["same", "different", "release"]
+    one: str = Field(description="joint track number, as in ALPHA-00017, or number in this centre")
+    other: str
+    by: str = Field(description="who says it")
+    reason: str
+
+
 class CentreRecord(BaseModel):
     """The centre that this page belongs to."""
 
@@ -145,4 +172,5 @@ class CentreRecord(BaseModel):
     time: float = Field(description="the centre's clock, UTC seconds since 1970")
     sensor_names: list[str] = Field(description="in the order of the bits of picture frames")
     history_period: float = Field(description="time between the dots of a trail, s")
+    judged: bool = Field(description="whether people may say here that tracks are one aircraft, or two")
     demo: bool = Field(description="whether the links can be cut here: POST /api/demo/link")

@@ -4,13 +4,15 @@ import html
 import math
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 
 from skypact import __version__
+from skypact.core.errors import BadInputError
 from skypact.core.text import callsign_to_text
 from skypact.core.units import DEGREE, FLIGHT_LEVEL
 from skypact.display.frame import course
@@ -18,10 +20,12 @@ from skypact.display.hub import DisplayHub
 from skypact.display.model import (
     CentreInfo,
     CentreRecord,
+    Judgement,
     PartnerRecord,
     SensorRecord,
     TrackRecord,
     TracksRecord,
+    WordRecord,
 )
 from skypact.tracks.model import Identity, Picture, TargetKind
 
@@ -54,6 +58,25 @@ def add_rest(app: FastAPI, hub: DisplayHub, info: CentreInfo) -> None:
     def partners() -> Response:
         return _json(hub.partners)
 
+    @app.get(
+        "/api/correlations", response_model=list[WordRecord], summary="What people said of pairs of tracks"
+    )
+    def words() -> Response:
+        return _json(hub.words)
+
+    if info.judge is not None:
+        judge = info.judge
+
+        @app.post("/api/correlations", response_model=list[WordRecord], summary="Say something of two tracks")
+        def say(request: Request, judgement: Judgement) -> Response:
+            if not is_same_origin(request.headers.get("origin"), request.headers.get("host")):
+                raise HTTPException(403, "from a page of this centre only")
+            try:
+                judge(judgement.verdict, judgement.model_dump(exclude={"verdict"}))
+            except BadInputError as error:
+                raise HTTPException(409, str(error)) from None
+            return _json(hub.words)
+
     @app.get("/api/centre", response_model=CentreRecord, summary="The centre")
     def centre() -> Response:
         return _json(centre_record(hub, info))
@@ -61,6 +84,11 @@ def add_rest(app: FastAPI, hub: DisplayHub, info: CentreInfo) -> None:
     @app.get("/api/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
         return HTMLResponse(_docs_page(app.openapi()))
+
+
+def is_same_origin(origin: str | None, host: str | None) -> bool:
+    """Whether it comes from this server's own page; programs other than browsers send no origin."""
+    return origin is None or urlsplit(origin).netloc == host
 
 
 def track_record(picture: Picture, row: int) -> dict[str, Any]:
@@ -132,6 +160,7 @@ def centre_record(hub: DisplayHub, info: CentreInfo) -> dict[str, Any]:
         "time": time.time(),
         "sensor_names": list(picture.sensor_names) if picture is not None else names,
         "history_period": hub.history_period,
+        "judged": info.judge is not None,
         "demo": info.cut_link is not None,
     }
 

@@ -12,7 +12,6 @@ import mimetypes
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI, Query, Request, Response, WebSocket, WebSocketDisconnect
@@ -26,7 +25,7 @@ from skypact import __version__
 from skypact.core.errors import BadInputError
 from skypact.display.hub import DisplayHub
 from skypact.display.model import CentreInfo
-from skypact.display.rest import add_rest
+from skypact.display.rest import add_rest, is_same_origin
 from skypact.display.views import PartnerViews
 
 log = logging.getLogger(__name__)
@@ -171,11 +170,6 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
-
-
-def is_same_origin(origin: str | None, host: str | None) -> bool:
-    """Whether a socket was opened by this server's own page; programs other than browsers send no origin."""
-    return origin is None or urlsplit(origin).netloc == host
 
 
 async def _accept(socket: WebSocket, is_there: bool) -> bool:

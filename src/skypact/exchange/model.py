@@ -100,3 +100,16 @@ class PartnerState(msgspec.Struct, frozen=True, kw_only=True):
     journal_theirs: int  # its last record that we hold
     commonality: CommonalityShares | None
     expires: float | None = None  # of the link's certificates, the first to end, UTC s since 1970
+
+
+class TrackWord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person said of two tracks, one of them at least in the picture: what people are shown of it."""
+
+    numbers: tuple[int, int]  # in this centre; twice the same where they are one track, 0 for one not there
+    joints: tuple[str, str]  # joint numbers, as in ALPHA-00017; empty for one that is not there
+    is_one: bool  # that they are one aircraft; else two
+    binds: bool  # said in this centre: it stands above the rules; else it is a partner's, and a proposal
+    centre: str  # in which it was said
+    by: str
+    reason: str
+    said: float  # UTC s since 1970, by the clock of that centre

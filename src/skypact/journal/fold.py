@@ -25,6 +25,7 @@ from skypact.journal.model import (
     RungChanged,
     Suspended,
     TracksCorrelated,
+    TracksReleased,
     TracksSeparated,
     event_of,
 )
@@ -57,12 +58,22 @@ class PartnerState:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """What a person said of two tracks."""
+
+    is_one: bool  # that they are one aircraft; else two
+    by: str
+    reason: str
+    said: float  # UTC s since 1970, by that centre's clock
+
+
+@dataclass(frozen=True, slots=True)
 class CentreState:
     """What one centre's log says at its end."""
 
     partners: Mapping[str, PartnerState]
     exercises: frozenset[str]  # that the centre takes part in
-    pairs: Mapping[Pair, bool]  # by hand: True for one aircraft, False for two
+    pairs: Mapping[Pair, Word]  # by hand
 
 
 NOTHING = CentreState({}, frozenset(), {})
@@ -109,8 +120,14 @@ def step(state: CentreState, record: Record) -> CentreState:
         case ExerciseEnded():
             return replace(state, exercises=state.exercises - {event.exercise})
         case TracksCorrelated() | TracksSeparated():
-            said = {frozenset(event.uids): isinstance(event, TracksCorrelated)}
-            return replace(state, pairs={**state.pairs, **said})
+            assert record.content is not None
+            is_one = isinstance(event, TracksCorrelated)
+            word = Word(is_one, event.by, event.reason, record.content.received)
+            return replace(state, pairs={**state.pairs, frozenset(event.uids): word})
+        case TracksReleased():
+            taken_back = frozenset(event.uids)
+            left = {pair: word for pair, word in state.pairs.items() if pair != taken_back}
+            return replace(state, pairs=left)
     before = state.partners.get(event.partner, PartnerState())
     after = _step_partner(before, event, record)
     return replace(state, partners={**state.partners, event.partner: after})
@@ -148,7 +165,7 @@ def manual_pairs(states: Mapping[str, CentreState]) -> tuple[dict[Pair, bool], f
     """What people said of pairs of tracks: where all agree, and the pairs on which centres differ."""
     said: dict[Pair, set[bool]] = {}
     for state in states.values():
-        for pair, is_one in state.pairs.items():
-            said.setdefault(pair, set()).add(is_one)
+        for pair, word in state.pairs.items():
+            said.setdefault(pair, set()).add(word.is_one)
     agreed = {pair: answers.pop() for pair, answers in said.items() if len(answers) == 1}
     return agreed, frozenset(said.keys() - agreed.keys())

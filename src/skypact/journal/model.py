@@ -124,6 +124,7 @@ class TracksCorrelated(Event, frozen=True, kw_only=True, tag="tracks_correlated"
     uids: tuple[str, str]  # 32 hexadecimal digits each
     by: str
     reason: str = ""
+    tracks: tuple[str, ...] = ()  # their joint numbers then, as in ALPHA-00017
 
 
 class TracksSeparated(Event, frozen=True, kw_only=True, tag="tracks_separated"):
@@ -132,6 +133,16 @@ class TracksSeparated(Event, frozen=True, kw_only=True, tag="tracks_separated"):
     uids: tuple[str, str]  # 32 hexadecimal digits each
     by: str
     reason: str = ""
+    tracks: tuple[str, ...] = ()  # their joint numbers then, as in ALPHA-00017
+
+
+class TracksReleased(Event, frozen=True, kw_only=True, tag="tracks_released"):
+    """A person took back what was said of two tracks: the rules decide again."""
+
+    uids: tuple[str, str]  # 32 hexadecimal digits each
+    by: str
+    reason: str = ""
+    tracks: tuple[str, ...] = ()  # their joint numbers then, as in ALPHA-00017
 
 
 AnyEvent = (
@@ -149,6 +160,7 @@ AnyEvent = (
     | ExerciseEnded
     | TracksCorrelated
     | TracksSeparated
+    | TracksReleased
 )
 
 
