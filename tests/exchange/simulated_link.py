@@ -114,6 +114,10 @@ class WatchedOutlet:
         self.inner.append(sequence, payload)
 
     @property
+    def wanted(self) -> int | None:
+        return self.inner.wanted
+
+    @property
     def stored(self) -> int:
         return self.inner.stored
 

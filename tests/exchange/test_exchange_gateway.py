@@ -486,6 +486,7 @@ def test_what_a_partner_sends_back_can_not_harm_the_gateway(payload: bytes):
 def test_a_step_needs_no_answer_from_the_engine():
     class DeadOutlet:
         stored = 0
+        wanted = None
 
         def publish(self, subject: str, payload: bytes) -> None: ...
 

@@ -51,6 +51,7 @@ STATE_PERIOD = 1.0  # s between two tellings of how the partners stand
 POLICY_PERIOD = 1.0  # s between two looks at the policy files
 MOST_FOREIGN_SENSORS = 1000  # that partners may add to our table in one run
 RECORDS_A_STEP = 500  # of our journal, while what the engine should hold is handed to it again
+RECORDS_AHEAD = 4_000  # that the engine may have to store yet; it drops what it has no room for
 
 
 @dataclass
@@ -362,7 +363,10 @@ class Federation:
 
     def _next_records(self, link: PartnerLink) -> list[tuple[int, bytes]]:
         """Records of our journal that the partner's engine is to hold; a stub for what it may not read."""
-        if link.given >= self._journal.head.sequence:
+        gateway = link.gateway
+        if gateway.outlet.wanted is not None and gateway.status.held == 0:
+            link.given = gateway.outlet.wanted - 1
+        if link.given >= min(self._journal.head.sequence, gateway.outlet.stored + RECORDS_AHEAD):
             return []
         records = self._journal.read(link.given, RECORDS_A_STEP)
         link.given = records[-1].sequence

@@ -47,7 +47,16 @@ class Outlet(Protocol):
     def append(self, sequence: int, payload: bytes) -> None:
         """Store a record of our log for the partner, once, however often it is handed over.
 
-        Records are handed over in order; the engine repeats what was not acknowledged.
+        Records are handed over in order, the one that is `wanted` next; the engine repeats what was not
+        acknowledged.
+        """
+        ...
+
+    @property
+    def wanted(self) -> int | None:
+        """Sequence of the record that is to be handed over next; None as long as the engine can't tell.
+
+        It falls back where the engine lost what it had, or could not take what it was given.
         """
         ...
 

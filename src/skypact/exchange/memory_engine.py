@@ -327,6 +327,10 @@ class _MemoryOutlet:
             self.network._store(self.link)
 
     @property
+    def wanted(self) -> int | None:
+        return len(self.link.stored) + len(self.link.handed) + 1
+
+    @property
     def stored(self) -> int:
         return len(self.link.stored)
 

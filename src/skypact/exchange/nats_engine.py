@@ -335,7 +335,7 @@ class NatsOutlet(_Session):
         """Store a record of our log for the partner, once, however often it is handed over.
 
         Only the record after the last one handed over is taken, and only while fewer than
-        `RECORDS_WAITING` wait; others are counted, and the caller hands over again from `stored` + 1.
+        `RECORDS_WAITING` wait; others are counted, and the caller hands over again what is `wanted`.
         """
         with self._lock:
             if sequence <= self._stored or (self._next and sequence < self._next):
@@ -349,6 +349,11 @@ class NatsOutlet(_Session):
             self._records.append((sequence, payload))
             self._next = sequence + 1
         self._wake()
+
+    @property
+    def wanted(self) -> int | None:
+        """Sequence of the record that is to be handed over next; None until the server has told it."""
+        return self._next if self._connected else None
 
     @property
     def stored(self) -> int:
