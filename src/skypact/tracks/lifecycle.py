@@ -51,7 +51,8 @@ def note_gap(looks: Looks, s: int, sort: int, sensors: Sensors, time: float) -> 
     """Note whether a sensor's next plot, at `time`, ends a time in which it told of nothing.
 
     Passes in such a time were not missed by the targets: the radar, or the link to the partner who
-    has it, was away. Counting them would end the tracks at the very moment in which it is back.
+    has it, was away. Counting them would end the tracks at the very moment in which it is back. What was
+    not confirmed before is not worth waiting for: its plots are settled.
     """
     if time > looks.latest[s, sort] + max(_GAP_LOOKS * sensors.real[s, S_PERIOD], _SILENT_LEAST):
         looks.resumed[s, sort] = time
@@ -78,6 +79,7 @@ def check_track(
     z = whole[2] + elapsed * whole[5]
     move_cell(tracks, t, x, y, book, params.cell_size)
     is_covered = False
+    is_confirmed = tracks.ints[t, T_STATUS] == CONFIRMED
     existence = tracks.real[t, T_EXISTENCE]
     for s in range(len(sensors.real)):
         period = sensors.real[s, S_PERIOD]
@@ -85,7 +87,8 @@ def check_track(
         if newest < now - max(_SILENT_LOOKS * period, _SILENT_LEAST):
             tracks.passes[t, s, T_SEEN] = max(tracks.passes[t, s, T_SEEN], newest)
             continue
-        tracks.passes[t, s, T_SEEN] = max(tracks.passes[t, s, T_SEEN], looks.resumed[s, sort])
+        if is_confirmed:
+            tracks.passes[t, s, T_SEEN] = max(tracks.passes[t, s, T_SEEN], looks.resumed[s, sort])
         never = tracks.passes[t, s, T_HIT] == -np.inf
         if sensors.real[s, S_HAS_SITE] == 0.0:
             if never or tracks.missed[t, s, T_BLIND] > 5:
@@ -127,7 +130,7 @@ def check_track(
         tracks.real[t, T_CHECKED] = now
     tracks.real[t, T_EXISTENCE] = existence
     tracks.real[t, T_DUE] = now + _CHECK_PERIOD
-    if tracks.ints[t, T_STATUS] == CONFIRMED:
+    if is_confirmed:
         if existence < params.drop_existence:
             drop_track(tracks, t, opened, looks, sensors, book)
         elif existence < params.hide_existence:
