@@ -73,6 +73,20 @@ def wait_for_one_picture(pages):
         time.sleep(0.5)
 
 
+def suspend_and_resume(pages, address):
+    """Alpha stops what Bravo gets, which both pages say, with the reason."""
+    config = demo_folder(int(address.rsplit(":", 1)[1])) / "alpha" / "centre.toml"
+    command = [sys.executable, "-m", "skypact.cli", "partner"]
+    reason = ["--reason", "order of the day"]
+    subprocess.run([*command, "suspend", str(config), "BRAVO", *reason], check=True, timeout=PATIENCE)
+    for page, said in zip(pages, ("BRAVO SUSPENDED BY US", "SUSPENDED BY ALPHA"), strict=True):
+        page.wait(f"document.querySelector('header').innerText.includes('{said}')", 30)
+        page.wait("document.querySelector('#partners').innerText.includes('order of the day')", 30)
+    subprocess.run([*command, "resume", str(config), "BRAVO", *reason], check=True, timeout=PATIENCE)
+    for page in pages:
+        page.wait("!document.querySelector('header').innerText.includes('SUSPENDED')", 30)
+
+
 def see_as_bravo_sees(page, address):
     """Look at Alpha's page with Bravo's eyes, after Alpha has come to withhold names and low traffic."""
     alpha = demo_folder(int(address.rsplit(":", 1)[1])) / "alpha"
@@ -129,13 +143,14 @@ def test_two_pages_show_one_picture_go_on_alone_when_cut_and_agree_again(browser
         sequence = page.evaluate("__app.status().sequence")
         page.wait(f"__app.status().sequence > {sequence + 1} && __app.status().liveness === 'live'", 30)
 
-    pages[0].evaluate("document.querySelector('#cut-link').click()")
+    pages[0].evaluate("document.querySelector('#heal-link').click()")
     for page in pages:
         page.wait("!document.querySelector('header').innerText.includes('LINK DOWN')", 60)
         page.wait("document.querySelector('#partners').innerText.includes('plots')", 60)
     after = wait_for_one_picture(pages)
     # Aircraft keep their numbers through the cut, but for those that only the other side's radars saw.
     assert len(before & after) >= 0.5 * len(before)
+    suspend_and_resume(pages, addresses[0])
     see_as_bravo_sees(pages[0], addresses[0])
     for page in pages:
         assert page.console() == []

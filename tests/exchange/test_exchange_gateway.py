@@ -101,6 +101,31 @@ def test_a_suspended_partner_gets_no_tracks_and_a_reader_that_joins_gets_no_old_
     assert link.gateway.status.why == "suspended: talks broke off"
 
 
+@pytest.mark.parametrize(
+    ("journal", "reason"), [(b"", ""), (b'journal = ["suspended"]\n', "talks broke off")]
+)
+@pytest.mark.parametrize("rung", [Rung.ALERTS, Rung.ALONE])
+def test_a_partner_is_told_that_it_is_suspended_and_why_as_far_as_the_policy_gives_reasons(
+    rung: Rung, journal: bytes, reason: str
+):
+    link = SimulatedLink(policy=make_policy(journal + ALL))
+    link.run(3.0)
+    assert link.reader.status.suspends_us is None
+    link.gateway.ladder.suspend(rung, "talks broke off")
+    link.run(1.0)
+    assert link.reader.status.suspends_us == reason
+    assert any(b"talks broke off" in payload for _, _, payload in link.outlet.handed) == bool(reason)
+    link.gateway.ladder.resume()
+    link.run(1.0)
+    assert link.reader.status.suspends_us is None
+    link.gateway.ladder.suspend(rung, "x" * 1000)  # longer than a message holds
+    link.run(1.0)
+    assert link.reader.status.suspends_us == ("x" * 200 if reason else "")
+    link.cut()
+    link.run(6.0)
+    assert link.reader.status.suspends_us is None  # nobody knows
+
+
 def test_what_a_suspension_held_follows_when_it_ends():
     link = SimulatedLink()
     link.run(3.0)

@@ -511,6 +511,7 @@ def _state(link: PartnerLink, now: float, exercises: ExerciseBook) -> PartnerSta
         we_give_why=out.why,
         they_give=back.rung.name.lower(),
         suspended=link.gateway.ladder.reason or None,
+        suspends_us=back.suspends_us,
         mode="exercise" if exercises.is_on_with(link.name) else "live",
         exercise=exercises.name,
         their_exercise=exercises.partner_name(link.name),

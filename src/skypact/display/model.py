@@ -122,6 +122,9 @@ class PartnerRecord(BaseModel):
     we_give_why: str = Field(description="why it is no higher one")
     they_give: str = Field(description="rung of what it gives")
     suspended: str | None = Field(description="the reason, while a person here has stopped what it gets")
+    suspends_us: str | None = Field(
+        description="its reason, empty when it gives none, while a person there has stopped what we get"
+    )
     mode: str = Field(description="exercise, while both sides have agreed to the same one; else live")
     exercise: str = Field(description="that this centre takes part in; empty for none")
     their_exercise: str = Field(description="that the partner takes part in; empty for none")

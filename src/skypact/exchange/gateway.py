@@ -26,9 +26,11 @@ from skypact.exchange.policy import (
     release_plots,
     release_sensors,
     release_tracks,
+    releases_record,
     track_rules,
 )
 from skypact.exchange.wire import (
+    MAX_REASON,
     Ack,
     Beat,
     Hello,
@@ -55,6 +57,7 @@ TILES_A_STEP = 8  # so that a picture does not keep plots waiting, nor the centr
 WANTING_AFTER = 0.1  # s that data wait before the window is too small for them
 FRAME_BYTES = 64  # that the engine adds to a message, about
 TILE_BYTES, TRACK_BYTES, PLOT_BYTES = 1000, 150, 120  # about what each takes on the wire
+SUSPENDED_KIND = "suspended"  # of the record that has the reason of a suspension
 LARGEST_BATCH = 250_000  # bytes of plots in one message
 
 
@@ -103,7 +106,7 @@ class Gateway:
         self._heard_journal = 0
         self._refused = 0
         self._records: deque[tuple[int, bytes]] = deque()
-        self._told: tuple[Rung, str] | None = None  # what the last hello said
+        self._told: tuple[Rung, str, bool, str] | None = None  # what the last hello said
         self._due: dict[str, float] = {}  # when values are put again
         self._sensors: SensorTable | None = None
         self._released: tuple[Sensor, ...] = ()
@@ -257,7 +260,10 @@ class Gateway:
 
     def _greet(self, now: float) -> None:
         """Say what is offered, after clearing what is no more, so that nobody who joins gets it."""
-        told = (self.ladder.offered, self.exercise)
+        is_suspended, reason = self.ladder.suspended_to is not None, self.ladder.reason
+        if not releases_record(self._policy, SUSPENDED_KIND):
+            reason = ""
+        told = (self.ladder.offered, self.exercise, is_suspended, reason)
         if self._told != told and self.ladder.offered < Rung.TRACKS:
             self._forget_values()
         if self._told == told and now < self._due.get("hello", -math.inf):
@@ -273,6 +279,8 @@ class Gateway:
             mode="exercise" if self.exercise else "live",
             exercise=self.exercise,
             rung=self.ladder.offered,
+            suspended=is_suspended,
+            reason=reason[:MAX_REASON],
             unit=self.unit,
         )
         self._put("hello", encode_hello(hello), now)

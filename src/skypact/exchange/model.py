@@ -99,6 +99,9 @@ class PartnerState(msgspec.Struct, frozen=True, kw_only=True):
     journal_ours: int  # our last record that the partner holds
     journal_theirs: int  # its last record that we hold
     commonality: CommonalityShares | None
+    suspends_us: str | None = (
+        None  # its reason, if it gives one, while a person there has stopped what we get
+    )
     expires: float | None = None  # of the link's certificates, the first to end, UTC s since 1970
 
 

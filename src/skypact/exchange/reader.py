@@ -80,6 +80,13 @@ class ReaderStatus:
     refused: dict[str, int]  # messages by the reason of refusal
     samples: dict[str, bytes]  # the first bytes of the first of each
 
+    @property
+    def suspends_us(self) -> str | None:
+        """The partner's reason, "" when it gives none, while a person there has stopped what we get."""
+        if self.hello is None or not self.hello.suspended or self.state is LinkState.DOWN:
+            return None
+        return self.hello.reason
+
 
 class Reader:
     """What one partner gives us."""

@@ -44,6 +44,7 @@ MAX_ROWS = 100_000
 MAX_NAMES = 1024  # sensors that one message may name
 MAX_TILES = 4096
 
+MAX_REASON = 200  # characters
 Name = Annotated[str, Meta(max_length=64)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=MAX_NAMES)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -117,6 +118,8 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     rung: Rung  # the highest that it offers
     exercise: Name = ""  # that is on with the reader; its simulated plots and tracks come along, flagged
     unit: Annotated[int, Meta(ge=0, le=255)] = 0  # system unit in I062/510; 0: not told
+    suspended: bool = False  # a person has stopped what the reader gets
+    reason: Annotated[str, Meta(max_length=MAX_REASON)] = ""  # for that, where the release policy gives it
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,8 +83,14 @@ const EMERGENCY_CODES = new Set([0o7500, 0o7600, 0o7700]);
 /** Whether the track squawks one of the three emergency codes. */
 export const isEmergency = (frame: Frame, row: number): boolean => EMERGENCY_CODES.has(frame.squawk[row]);
 
-/** Whether a track that coasts has gone long without a plot: it is then drawn grey. */
-export const isOld = (frame: Frame, row: number): boolean => isCoasting(frame, row) && ageOf(frame, row) > 30;
+const AGED = 15; // s; more than a turn of a slow radar
+const OLD = 30;
+
+/** Whether a track is predicted since longer than a radar turns, as when a partner's link is cut. */
+export const isAged = (frame: Frame, row: number): boolean => ageOf(frame, row) > AGED;
+
+/** Whether a track has gone long without a plot: it is then drawn grey. */
+export const isOld = (frame: Frame, row: number): boolean => ageOf(frame, row) > OLD;
 
 /** The page's address for a view and its filters. */
 export function toHash(camera: Camera, filters: Filters, selected: number | null): string {

@@ -15,7 +15,7 @@ import {
   sensorsOf,
   squawkOf,
 } from "./frame";
-import { firstLine } from "./labeltext";
+import { firstLine, secondLine, thirdLine } from "./labeltext";
 
 /** A frame of two tracks, written byte by byte from the format's description. */
 function twoTracks(): ArrayBuffer {
@@ -73,6 +73,17 @@ describe("a frame", () => {
   test("says in a label's first line who is coasting and who is simulated", () => {
     expect(firstLine(frame, 0, undefined)).toBe("T0007 SIM");
     expect(firstLine(frame, 1, { number: 32767, uid: "1", callsign: "KLM1" })).toBe("KLM1~");
+  });
+
+  test("says in a label's second line what is not known, what is withheld, and how old it is after 15 s", () => {
+    const track = { number: 32767, uid: "1" };
+    expect(secondLine(frame, 0, undefined)).toBe("300^50");
+    expect(secondLine(frame, 1, track)).toBe("--- 00 64s");
+    const unknown = { ...frame, speed: new Uint16Array([65535, 65535]) };
+    expect([knotsOf(unknown, 1), secondLine(unknown, 1, track)]).toEqual([null, "--- -- 64s"]);
+    const kept = { ...track, withheld: ["altitude", "velocity", "squawk"] };
+    expect(secondLine(unknown, 1, kept)).toBe("### ## 64s");
+    expect(thirdLine(frame, 1, kept)).toBe("#### ------");
   });
 
   test("says null for what is not known", () => {

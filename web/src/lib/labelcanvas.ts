@@ -1,6 +1,6 @@
 /** Draws labels, leader lines and the mark of the selected track on a canvas above the map. */
 import { firstLine, secondLine, thirdLine } from "./labeltext";
-import { isEmergency, isOld } from "./filters";
+import { isAged, isEmergency, isOld } from "./filters";
 import { isSimulated, latitudeOf, longitudeOf } from "./frame";
 import { LabelPlacer, MUST_SHOW, SYMBOL_RADIUS, type LabelRequest, type PlacedLabel } from "./labels";
 import { pixelX, pixelY, projectionOf, type View } from "./mercator";
@@ -67,7 +67,7 @@ export class LabelCanvas {
       const first = firstLine(frame, row, name).length;
       const isShort = mode === "short" && id !== selected;
       const lines = isShort ? 1 : id === selected ? 3 : 2;
-      const longest = isShort ? first : Math.max(first, id === selected ? 11 : 7);
+      const longest = isShort ? first : Math.max(first, id === selected || isAged(frame, row) ? 11 : 7);
       const width = longest * this.character + 2 * PADDING;
       const shortWidth = lines > 1 && id !== selected ? first * this.character + 2 * PADDING : 0;
       requests.push({

@@ -1,6 +1,7 @@
 /** The words of a track's label: fixed order and width, `---` for what is not known, `###` for what is withheld. */
 import {
   GEOMETRIC_ALTITUDE,
+  ageOf,
   climbOf,
   flightLevelOf,
   isCoasting,
@@ -9,7 +10,7 @@ import {
   squawkOf,
   type Frame,
 } from "./frame";
-import { trackLabel } from "./filters";
+import { isAged, trackLabel } from "./filters";
 import { isWithheld, type TrackName } from "./picture";
 
 const LEVEL_FLIGHT = 300; // ft/min below which a track is said to keep its level
@@ -45,12 +46,16 @@ export function firstLine(frame: Frame, row: number, name: TrackName | undefined
   return (name?.callsign ?? numberText(frame.number[row], name)) + flags;
 }
 
-/** Second line: flight level (`*` says that the height is geometric), tendency, ground speed in tens of knots. */
+/**
+ * Second line: flight level (`*` says that the height is geometric), tendency, ground speed in tens of
+ * knots; and the age of a track that got no plot for long.
+ */
 export function secondLine(frame: Frame, row: number, name: TrackName | undefined): string {
   const geometric = frame.flags[row] & GEOMETRIC_ALTITUDE ? "*" : "";
   const knots = knotsOf(frame, row);
   const speed = knots === null ? missing(name, "velocity", 2) : String(Math.round(knots / 10)).padStart(2, "0");
-  return `${levelText(frame, row, name)}${geometric}${tendency(frame, row)}${speed}`;
+  const age = isAged(frame, row) ? ` ${ageOf(frame, row).toFixed(0)}s` : "";
+  return `${levelText(frame, row, name)}${geometric}${tendency(frame, row)}${speed}${age}`;
 }
 
 /** Third line, of the selected track: Mode 3/A code and Mode S address. */

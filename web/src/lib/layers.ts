@@ -1,7 +1,7 @@
 /** The tracks as deck.gl layers fed with typed arrays: trails, speed vectors and symbols. */
 import type { Layer } from "@deck.gl/core";
 import { IconLayer, LineLayer, ScatterplotLayer } from "@deck.gl/layers";
-import { isEmergency, isOld } from "./filters";
+import { isAged, isEmergency, isOld } from "./filters";
 import { COASTING, SINGLE_SENSOR, headingOf, isSimulated, latitudeOf, longitudeOf, speedOf, type Frame } from "./frame";
 import { TRAIL_DOTS, type PictureStore } from "./picture";
 import { SYMBOL_SIZE, type SymbolAtlas, type SymbolState, type TrackState } from "./symbols";
@@ -22,7 +22,7 @@ const trackStateOf = (frame: Frame, row: number): TrackState => {
   if (isEmergency(frame, row)) return "emergency";
   if (isOld(frame, row)) return "old";
   const flags = frame.flags[row];
-  if (flags & COASTING) return "coasting";
+  if (flags & COASTING || isAged(frame, row)) return "coasting";
   return flags & SINGLE_SENSOR ? "single" : "solid";
 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { exerciseText, modeText } from "./partners";
+import { exerciseText, modeText, theirReason, troubleText } from "./partners";
 import type { PartnerState } from "./stream";
 
 const bravo: PartnerState = {
@@ -10,6 +10,7 @@ const bravo: PartnerState = {
   we_give_why: "",
   they_give: "plots",
   suspended: null,
+  suspends_us: null,
   mode: "live",
   exercise: "",
   their_exercise: "",
@@ -35,5 +36,18 @@ describe("exercises", () => {
     expect(modeText({ ...bravo, exercise: "EAST-1" })).toBe("live; it has not begun EAST-1");
     expect(modeText({ ...bravo, their_exercise: "EAST-1" })).toBe("live; it began EAST-1");
     expect(modeText(agreed)).toBe("EXERCISE EAST-1");
+  });
+});
+
+describe("troubles", () => {
+  test("are cuts and suspensions on either side, with the reason that is given", () => {
+    expect([troubleText(bravo), theirReason(bravo)]).toEqual(["", ""]);
+    const down: PartnerState = { ...bravo, link: "down", suspended: "by order" };
+    expect(troubleText(down)).toBe("BRAVO LINK DOWN · BRAVO SUSPENDED BY US");
+    expect(theirReason(down)).toBe("nothing heard from it");
+    const stopped: PartnerState = { ...bravo, they_give: "alone", suspends_us: "" };
+    expect(troubleText(stopped)).toBe("SUSPENDED BY BRAVO");
+    expect(theirReason(stopped)).toBe("suspended by it; it gives no reason");
+    expect(theirReason({ ...stopped, suspends_us: "talks broke off" })).toBe("suspended by it: talks broke off");
   });
 });

@@ -6,10 +6,18 @@ export const LINK_SHAPES: Record<PartnerState["link"], string> = { up: "●", la
 
 /** What a crew must not miss about a partner; empty when all is well. */
 export function troubleText(partner: PartnerState): string {
-  if (partner.link === "down") return `${partner.name} LINK DOWN`;
-  if (partner.suspended !== null) return `${partner.name} SUSPENDED`;
-  if (partner.link === "late") return `${partner.name} LINK LATE`;
-  return "";
+  const words: string[] = [];
+  if (partner.link !== "up") words.push(`${partner.name} LINK ${partner.link.toUpperCase()}`);
+  if (partner.suspended !== null) words.push(`${partner.name} SUSPENDED BY US`);
+  if (partner.suspends_us !== null) words.push(`SUSPENDED BY ${partner.name}`);
+  return words.join(" · ");
+}
+
+/** Why a partner gives no more than it does, as far as we know; empty when it gives all. */
+export function theirReason(partner: PartnerState): string {
+  if (partner.link === "down") return "nothing heard from it";
+  if (partner.suspends_us === null) return "";
+  return partner.suspends_us === "" ? "suspended by it; it gives no reason" : `suspended by it: ${partner.suspends_us}`;
 }
 
 /** What a crew must not miss while an exercise is on here, or agreed to here alone; empty when there is none. */

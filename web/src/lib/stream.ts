@@ -33,7 +33,10 @@ export interface PartnerState {
   we_give: string;
   we_give_why: string;
   they_give: string;
+  /** Our reason, while a person here has stopped what it gets. */
   suspended: string | null;
+  /** Its reason, empty when it gives none, while a person there has stopped what we get. */
+  suspends_us: string | null;
   /** "exercise" while both sides have agreed to the same one, else "live". */
   mode: string;
   /** That this centre takes part in; empty for none. */
