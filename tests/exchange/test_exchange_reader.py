@@ -17,13 +17,13 @@ from skypact.exchange.wire import (
     Ack,
     Beat,
     Hello,
+    cut_tiles,
     decode,
     encode_beat,
     encode_hello,
     encode_plots,
     encode_sensors,
-    encode_tracks,
-    split_tiles,
+    encode_tile,
     tile_of,
 )
 from skypact.plots.model import make_plots
@@ -87,9 +87,9 @@ def hello(sequence: int, rung: Rung = Rung.PLOTS, centre: str = "ALPHA") -> byte
 
 
 def put_report(inlet: MadeInlet, report: TrackReport, sequence: int, only: range = range(TILES)) -> None:
-    for number, tile in enumerate(split_tiles(report)):
+    for number, tile in enumerate(cut_tiles(report)):
         if number in only:
-            inlet.add(f"tile.{number}", encode_tracks(tile, EPOCH, sequence + number, number, TILES))
+            inlet.add(f"tile.{number}", encode_tile(tile, EPOCH, sequence + number, number, TILES))
 
 
 def settled(reader: Reader, now: float = START) -> TrackReport:
@@ -103,7 +103,7 @@ def settled(reader: Reader, now: float = START) -> TrackReport:
 def tile_message(report: TrackReport, sequence: int) -> tuple[str, bytes]:
     """Subject and payload of the tile that holds the report's only track."""
     (number,) = tile_of(report.uid).tolist()
-    return f"tile.{number}", encode_tracks(report, EPOCH, sequence, number, TILES)
+    return f"tile.{number}", encode_tile(cut_tiles(report)[number], EPOCH, sequence, number, TILES)
 
 
 def test_the_tiles_of_a_picture_come_out_as_one_report(inlet: MadeInlet, reader: Reader):

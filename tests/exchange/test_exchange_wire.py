@@ -134,14 +134,16 @@ def test_the_small_messages_arrive_as_they_were_sent():
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 300), tiles=st.integers(1, 64))
 def test_tiles_hold_each_track_once_and_always_the_same_one(seed, count, tiles):
     report = made_report(rng(seed), count)
-    parts = wire.split_tiles(report, tiles)
-    assert len(parts) == tiles
+    cut = wire.cut_tiles(report, tiles)
+    assert len(cut) == tiles
+    messages = [decode(wire.encode_tile(part, EPOCH, 1, tile, tiles)) for tile, part in enumerate(cut)]
+    parts = [message.report for message in messages]
     assert sorted(map(tuple, report.uid.tolist())) == sorted(
         uid for part in parts for uid in map(tuple, part.uid.tolist())
     )
     for tile, part in enumerate(parts):
         assert (wire.tile_of(part.uid, tiles) == tile).all()
-        assert len(decode(wire.encode_tracks(part, EPOCH, 1, tile, tiles)).report) == len(part)
+        assert len(cut[tile]) == len(part)
 
 
 def test_tracks_numbered_one_after_the_other_spread_over_the_tiles():
@@ -324,12 +326,12 @@ def test_rows_of_missing_columns_cost_no_more_than_some_times_the_bytes():
 
 def test_a_picture_of_parts_with_different_times_is_read_set_by_set():
     for place, part in enumerate(
-        tile for time in (1e9, 1e9 - 60.0) for tile in wire.split_tiles(made_report(rng(1), 300, time))
+        tile for time in (1e9, 1e9 - 60.0) for tile in wire.cut_tiles(made_report(rng(1), 300, time))
     ):
-        message = decode(wire.encode_tracks(part, EPOCH, 1, place, 2 * wire.TILES))
-        assert (message.tile, message.tiles, message.report.time) == (place, 2 * wire.TILES, part.time)
+        message = decode(wire.encode_tile(part, EPOCH, 1, place, 2 * wire.TILES))
+        assert (message.tile, message.tiles, message.report.time) == (place, 2 * wire.TILES, part.report.time)
     with pytest.raises(WireError, match="a track of another tile"):
-        decode(wire.encode_tracks(part, EPOCH, 1, place - 1, 2 * wire.TILES))
+        decode(wire.encode_tile(part, EPOCH, 1, place - 1, 2 * wire.TILES))
 
 
 @pytest.mark.filterwarnings("error")

@@ -23,7 +23,7 @@ from skypact.exchange.fusion import fuse
 from skypact.exchange.gateway import TILES_A_STEP
 from skypact.exchange.model import REPORT_COLUMNS, TrackReport
 from skypact.exchange.numbers import NumberBook
-from skypact.exchange.wire import TILES, Tracks, decode, encode_tracks, split_tiles
+from skypact.exchange.wire import TILES, Tracks, cut_tiles, decode, encode_tile
 
 ALPHA, BRAVO = "ALPHA", "BRAVO"
 RECORD = 400  # bytes of a journal's record
@@ -62,19 +62,17 @@ def run(scale: Scale | None = None) -> list[Figure]:
 def _wire_figures(scale: Scale) -> list[Figure]:
     """Encoding and decoding of one picture, beside copying the same columns once each way."""
     report = made_report(ALPHA, scale.tracks)
-    parts = split_tiles(report)
-    payloads = [encode_tracks(part, 1, 1, tile, TILES) for tile, part in enumerate(parts)]
+    payloads = [encode_tile(part, 1, 1, tile, TILES) for tile, part in enumerate(cut_tiles(report))]
     back = [message.report for message in map(decode, payloads) if isinstance(message, Tracks)]
     if sum(map(len, back)) != scale.tracks:
         raise RuntimeError("tracks lost on the wire")
 
     def encode_all() -> list[bytes]:
-        tiles = split_tiles(report)
-        return [encode_tracks(part, 1, 1, tile, TILES) for tile, part in enumerate(tiles)]
+        return [encode_tile(part, 1, 1, tile, TILES) for tile, part in enumerate(cut_tiles(report))]
 
     def copy_twice() -> None:
         _copy(report)
-        for part in parts:
+        for part in back:
             _copy(part)
 
     encoding, decoding, copying = _interleaved(
@@ -154,7 +152,7 @@ def _interleaved(repeats: int, *actions: Callable[[], object]) -> list[float]:
 
 def _pair_figures(scale: Scale, alpha: Remote, bravo: Remote) -> list[Figure]:
     """One pair, the plain client first: its streams and messages must not meet the exchange's."""
-    payloads = [encode_tracks(part, 1, 1) for part in split_tiles(made_report(ALPHA, scale.tracks))]
+    payloads = [encode_tile(part, 1, 1) for part in cut_tiles(made_report(ALPHA, scale.tracks))]
     size = sum(map(len, payloads))
     bravo.begin("run_plain", "listen", ALPHA, scale.seconds + 3.0)
     time.sleep(1.0)

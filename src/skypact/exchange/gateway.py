@@ -34,15 +34,16 @@ from skypact.exchange.wire import (
     Ack,
     Beat,
     Hello,
+    TrackTile,
     WireError,
+    cut_tiles,
     decode,
     encode_beat,
     encode_health,
     encode_hello,
     encode_plots,
     encode_sensors,
-    encode_tracks,
-    split_tiles,
+    encode_tile,
 )
 from skypact.plots.model import PlotBatch, join_plots
 from skypact.sensors.model import Sensor, SensorHealth, SensorTable
@@ -113,7 +114,8 @@ class Gateway:
         self._report: TrackReport | None = None
         self._report_is_new = False
         self._delayed: dict[float, deque[TrackReport]] = {}  # by delay, the oldest first
-        self._tiles: list[TrackReport] = []  # what the partner may have now
+        self._parts: list[TrackReport] = []  # what the partner may have now, one for each delay
+        self._tiles: list[TrackTile] = []  # the same
         self._waiting: dict[int, float] = {}  # tiles that wait for room, since when, the longest first
         self._given: dict[int, tuple[float, bool]] = {}  # when tiles were put, and whether with tracks
         self._later: dict[float, deque[PlotBatch]] = {}  # plots by delay
@@ -191,7 +193,7 @@ class Gateway:
     @property
     def released(self) -> list[TrackReport]:
         """Our tracks as the partner may have them now, in parts of different times and sensor names."""
-        return self._tiles if self.ladder.rung >= Rung.TRACKS else []
+        return self._parts if self.ladder.rung >= Rung.TRACKS else []
 
     @property
     def sensors(self) -> tuple[Sensor, ...]:
@@ -339,7 +341,7 @@ class Gateway:
                 return
             del self._waiting[number]
             tiles, label = len(self._tiles), self._policy.label
-            payload = encode_tracks(tile, self.epoch, self._next_value(), number, tiles, label)
+            payload = encode_tile(tile, self.epoch, self._next_value(), number, tiles, label)
             self._put(f"tile.{number}", payload, now)
             self._given[number] = (now, len(tile) > 0)
 
@@ -353,10 +355,10 @@ class Gateway:
                 # A track leaves once: as new as one of its rules allows.
                 part = part.take(find_rows(newer.uid, part.uid) < 0)
             parts.append(part)
-        tiles = [tile for part in parts for tile in split_tiles(part)]
+        tiles = [tile for part in parts for tile in cut_tiles(part)]
         if len(tiles) != len(self._tiles):
             self._waiting.clear()
-        self._tiles = tiles
+        self._parts, self._tiles = parts, tiles
         for number, tile in enumerate(tiles):
             given, had_tracks = self._given.get(number, (-math.inf, True))
             if len(tile) > 0 or had_tracks or now - given >= REFRESH:
@@ -413,7 +415,7 @@ class Gateway:
         self.outlet.clear()
         self._given.clear()
         self._waiting.clear()
-        self._tiles = []
+        self._parts, self._tiles = [], []
         self._due = {"beat": self._due.get("beat", -math.inf)}
         self._report_is_new = True
 
