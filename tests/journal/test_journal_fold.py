@@ -11,6 +11,7 @@ from skypact.journal.model import (
     CertificateChanged,
     ExerciseBegan,
     ExerciseEnded,
+    JournalStopped,
     LinkDown,
     LinkUp,
     PartnerJoined,
@@ -40,6 +41,7 @@ events = st.one_of(
     st.builds(PolicyChanged, partner=partners, sha256=words, text=words),
     st.builds(ExerciseBegan, exercise=st.sampled_from(["EX1", "EX2"])),
     st.builds(ExerciseEnded, exercise=st.sampled_from(["EX1", "EX2"])),
+    st.builds(JournalStopped, reason=words),
     st.builds(TracksCorrelated, uids=pairs, by=words),
     st.builds(TracksSeparated, uids=pairs, by=words),
 )

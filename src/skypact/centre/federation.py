@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skypact.centre.exercise import ExerciseBook
+from skypact.centre.machine_records import MachineRecords
 from skypact.centre.manual import ManualBook
 from skypact.centre.partner_view import PartnerView, known, view_of
 from skypact.centre.system_picture import ForeignNumbers, report_of, system_picture, with_numbers
@@ -50,6 +51,8 @@ log = logging.getLogger(__name__)
 STATE_PERIOD = 1.0  # s between two tellings of how the partners stand
 POLICY_PERIOD = 1.0  # s between two looks at the policy files
 MOST_FOREIGN_SENSORS = 1000  # that partners may add to our table in one run
+KEEP_PERIOD = 1.0  # s between two tries to keep what a full disk refused
+MOST_UNKEPT = 1000  # records of a partner that wait for that here; more wait at the engine
 RECORDS_A_STEP = 500  # of our journal, while what the engine should hold is handed to it again
 RECORDS_AHEAD = 4_000  # that the engine may have to store yet; it drops what it has no room for
 
@@ -69,6 +72,8 @@ class PartnerLink:
     rows: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))  # of its sensors in ours
     report: TrackReport | None = None  # its newest
     health: tuple[SensorHealth, ...] = ()
+    unkept: list[StoredRecord] = field(default_factory=list)  # of its journal, refused by the disk
+    keep_again: float = -np.inf  # when to try
     given: int = 0  # sequence of our last record that was handed to the engine
     was_up: bool = False  # as last recorded
     rung: Rung = Rung.ALONE  # that we gave, as last recorded
@@ -111,6 +116,7 @@ class Federation:
         self._own = sensors
         self._engine = engine
         self._journal = journal
+        self._records = MachineRecords(journal)
         self._correlator = Correlator()
         self._numbers = NumberBook(self.centre)
         self._foreign = ForeignNumbers()
@@ -175,6 +181,7 @@ class Federation:
             self._reload_policies(now)
         arrived = []
         for link in self.links.values():
+            link.reader.takes_records = len(link.unkept) < MOST_UNKEPT
             received = link.reader.step(now, link.gateway.flow.round_trip)
             if received.sensors is not None:
                 self._take_sensors(link, received.sensors)
@@ -182,14 +189,16 @@ class Federation:
                 link.report = _with_global_names(received.report)
             if received.health is not None:
                 link.health = received.health
-            if received.records:
-                self._keep(link, received.records, now)
+            link.unkept += received.records
+            if link.unkept and not now < link.keep_again <= now + KEEP_PERIOD:
+                self._keep(link, now)
             if len(received.plots) and len(link.rows):
                 rows = link.rows[received.plots.sensor]
                 known = rows >= 0
                 arrived.append(replace(received.plots.take(known), sensor=rows[known]))
             link.gateway.step(now, self._report, plots, self._own, self._health, self._next_records(link))
             self._record_changes(link, now)
+        self._records.step(now)
         if self._report is not None:
             self._report = None
             for take_given in self.on_given:
@@ -407,12 +416,15 @@ class Federation:
             elif told:
                 self.units[link.name] = told
 
-    def _keep(self, link: PartnerLink, records: Sequence[StoredRecord], now: float) -> None:
+    def _keep(self, link: PartnerLink, now: float) -> None:
+        """Keep what came of a partner's journal; what a full disk refuses is tried again."""
         try:
-            kept = link.copy.take([(record.sequence, record.payload) for record in records], now)
+            kept = link.copy.take([(record.sequence, record.payload) for record in link.unkept], now)
         except SkypactError as error:
+            link.keep_again = now + KEEP_PERIOD
             log.error("partner's journal not kept", extra={"partner": link.name, "error": str(error)})
             return
+        link.unkept.clear()
         try:
             self._exercises.take(link.name, kept, now)
         except SkypactError as error:
@@ -433,21 +445,14 @@ class Federation:
                 if is_up
                 else LinkDown(partner=link.name, reason="nothing heard from the partner")
             )
-            self._try_record(event, now)
+            self._records.record(event, now)
             log.warning("link up" if is_up else "link down", extra={"partner": link.name})
         rung = link.gateway.ladder.rung
         if rung is not link.rung:
             link.rung = rung
             reason = link.gateway.ladder.why
-            self._try_record(RungChanged(partner=link.name, rung=rung.name.lower(), reason=reason), now)
+            self._records.record(RungChanged(partner=link.name, rung=rung.name.lower(), reason=reason), now)
             log.info("rung", extra={"partner": link.name, "rung": rung.name.lower(), "why": reason})
-
-    def _try_record(self, event: AnyEvent, now: float) -> None:
-        """Record what befell; a full disk must not stop the picture, and is said."""
-        try:
-            self._record(event, now)
-        except SkypactError as error:
-            log.error("not recorded", extra={"event": type(event).__name__, "error": str(error)})
 
     def _reload_policies(self, now: float) -> None:
         """Put changed policy files in force; one that can't be used leaves the old in force, and is said."""
@@ -462,7 +467,9 @@ class Federation:
                 log.error("release policy unchanged", extra={"partner": link.name, "error": str(error)})
                 continue
             link.gateway.policy = policy
-            self._try_record(PolicyChanged(partner=link.name, sha256=policy.digest, text=policy.text), now)
+            self._records.record(
+                PolicyChanged(partner=link.name, sha256=policy.digest, text=policy.text), now
+            )
 
 
 def _read_policy(path: Path) -> bytes:

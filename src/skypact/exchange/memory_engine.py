@@ -103,6 +103,11 @@ class MemoryNetwork:
             if centre == reader and not is_full and link.is_connected:
                 self._send_records(link, self.clock.now())
 
+    def set_skew(self, centre: str, skew: float) -> None:
+        """Set a centre's clock ahead by `skew` s."""
+        self._settle()
+        self._nodes[centre].skew = skew
+
     def _stop(self, centre: str) -> None:
         self._settle()
         self._nodes[centre].is_up = False

@@ -105,6 +105,7 @@ class Reader:
         self._beat: Beat | None = None
         self._sensors: tuple[Sensor, ...] = ()
         self._tiles: dict[int, Tracks] = {}
+        self.takes_records = True  # or leaves them with the engine
         self._takes_simulated = False
         self._wiped_at = 0  # sequence up to which tiles are of a rung that was left
         self._tiles_changed = False
@@ -156,7 +157,7 @@ class Reader:
                     self._beat = content
                     self._journal_head = content.journal
                     self._offsets.append(message.received - content.time)
-        records = self.inlet.take_records()
+        records = self.inlet.take_records() if self.takes_records else []
         if records:
             self._journal = records[-1].sequence
             self._owes_ack = True

@@ -14,6 +14,7 @@ from skypact.journal.model import (
     CertificateChanged,
     ExerciseBegan,
     ExerciseEnded,
+    JournalStopped,
     KeyChanged,
     LinkDown,
     LinkUp,
@@ -113,7 +114,7 @@ def step(state: CentreState, record: Record) -> CentreState:
     """
     event = event_of(record)
     match event:
-        case None | KeyChanged():
+        case None | KeyChanged() | JournalStopped():
             return state
         case ExerciseBegan():
             return replace(state, exercises=state.exercises | {event.exercise})

@@ -118,6 +118,12 @@ class ExerciseEnded(Event, frozen=True, kw_only=True, tag="exercise_ended"):
     reason: str = ""
 
 
+class JournalStopped(Event, frozen=True, kw_only=True, tag="journal_stopped"):
+    """Nothing could be recorded for a while; what befell since then was recorded after it."""
+
+    reason: str
+
+
 class TracksCorrelated(Event, frozen=True, kw_only=True, tag="tracks_correlated"):
     """A person said that two tracks are one aircraft."""
 
@@ -158,6 +164,7 @@ AnyEvent = (
     | PolicyChanged
     | ExerciseBegan
     | ExerciseEnded
+    | JournalStopped
     | TracksCorrelated
     | TracksSeparated
     | TracksReleased
