@@ -79,3 +79,28 @@ def number_changes(pictures: list[Picture]) -> Counter[tuple[int, int]]:
             changes[uid] += shown.setdefault(uid, number) != number
             shown[uid] = number
     return changes
+
+
+def test_targets_that_turn_during_a_cut_keep_their_number_and_show_it_once(simulation, tmp_path):
+    world = FederatedWorld(simulation, tmp_path)
+    world.run(60.0)
+    members = list(world.members.values())
+    for member in members:
+        member.pictures.clear()
+    world.run(30.0)
+    world.cut()
+    world.run(30.0)
+    for member in members:
+        assert all(len(joint(picture)) == len(picture) for picture in member.pictures[-28:])
+    world.heal()
+    world.run(30.0)
+    for member in members:
+        numbers: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for picture in member.pictures:
+            borne = zip(picture.joint_centre.tolist(), picture.joint_number.tolist(), strict=True)
+            for uid, number in zip(map(tuple, picture.uid.tolist()), borne, strict=True):
+                kept = numbers.setdefault(uid, [number])
+                if kept[-1] != number:
+                    kept.append(number)
+        assert max(map(len, numbers.values())) <= 2
+        member.federation.close()

@@ -26,7 +26,7 @@ from skypact.exchange.kernels import (
     move_bits,
     separations,
 )
-from skypact.exchange.model import TrackReport
+from skypact.exchange.model import STALE, TrackReport
 
 _AUCTION_STEP = 0.02  # far below what any margin means
 _AWAY = 5.0  # s; a pair whose tracks were not both there for so long must pass the gate at its return
@@ -64,6 +64,7 @@ class CorrelationSettings:
     """Choices of the correlation; times are in s, sigmas in the unit of their field."""
 
     drop_after: float = 30.0  # tracks of a partner that sent no report for so long leave the picture
+    judge_within: float = STALE  # an older report neither binds a pair nor lets one go
     gate: Gate = GATE
     skew_known: float = 0.2  # sigma of the clocks' difference once the pairs have shown it
     leave_distance: float = 40.0  # a bound pair further apart (squared Mahalanobis distance) mismatches
@@ -193,8 +194,10 @@ class Correlator:
         waiting = np.zeros(len(sides), np.int64)
         distances = np.full((len(own), len(sides)), np.nan)
         edges = []
+        judged = {name for name, report in fresh.items() if now - report.time <= self.settings.judge_within}
         for c, name in enumerate(names, start=1):
-            bound, apart, likely = self._correlate((own.centre, name), sides[0], sides[c], now)
+            pair = own.centre, name
+            bound, apart, likely = self._correlate(pair, sides[0], sides[c], now, name in judged)
             distances[bound[:, 0], c] = apart
             waiting[c] = len(likely)
             sides[c].is_taken[bound[:, 1]] = True
@@ -202,7 +205,8 @@ class Correlator:
             edges.append(_edges(0, c, bound))
             self._learn_skew(name, sides[0], sides[c], bound)
         for (c, one), (d, other) in combinations(enumerate(names, start=1), 2):
-            bound, _, _ = self._correlate((one, other), sides[c], sides[d], now)
+            are_judged = one in judged and other in judged
+            bound, _, _ = self._correlate((one, other), sides[c], sides[d], now, are_judged)
             edges.append(_edges(c, d, bound))
         counts = np.array([len(side.uid) for side in sides], np.int64)
         centres = (own.centre, *names)
@@ -223,9 +227,13 @@ class Correlator:
         )
 
     def _correlate(
-        self, names: tuple[str, str], one: _Side, other: _Side, now: float
+        self, names: tuple[str, str], one: _Side, other: _Side, now: float, are_judged: bool
     ) -> tuple[NDArray[np.int64], Floats1, NDArray[np.int64]]:
-        """Looks once at the pairs of two centres: rows and distances of bound ones, rows of likely ones."""
+        """Looks once at the pairs of two centres: rows and distances of bound ones, rows of likely ones.
+
+        Where one of the reports is old, nothing that it shows is held for or against a pair: targets
+        have turned since.
+        """
         settings = self.settings
         known_skew = all(name in self._skews or name == names[0] for name in names)
         gate = settings.gate._replace(skew=settings.skew_known) if known_skew else settings.gate
@@ -235,7 +243,7 @@ class Correlator:
         rows = _find_pairs(one, other, pairs.key)
         is_there = (rows >= 0).all(axis=1)
         held = np.flatnonzero(pairs.is_bound & is_there)
-        pairs.is_bound[held] = self._keeps(pairs, held, rows[held], one, other, gate, now)
+        pairs.is_bound[held] = self._keeps(pairs, held, rows[held], one, other, gate, now, are_judged)
         pairs.is_bound[is_there] &= _are_of_one_kind(one, other, rows[is_there])
         by_hand_codes = _codes(by_hand, other)
         if len(by_hand):
@@ -260,7 +268,7 @@ class Correlator:
         is_allowed = ~np.isin(_codes(near, other), by_hand_codes[~said])
         near, distance, ratio = near[is_allowed], values[is_allowed, 0].copy(), values[is_allowed, 1].copy()
         chosen, margin = assign_pairs(near, ratio, len(one.uid), len(other.uid), _AUCTION_STEP)
-        confirms = chosen & (margin >= settings.margin)
+        confirms = chosen & (margin >= settings.margin) & are_judged
 
         key = _keys(one, other, near)
         place = find_rows(pairs.key, key)
@@ -273,7 +281,7 @@ class Correlator:
         waits = is_there & ~pairs.is_bound
         hit = np.zeros(len(pairs), np.bool_)
         hit[place] = confirms
-        is_look = _look(pairs, np.flatnonzero(waits), rows[waits], one, other)
+        is_look = _look(pairs, np.flatnonzero(waits), rows[waits], one, other) & are_judged
         looked = np.flatnonzero(waits)[is_look]
         pairs.hits[looked] = (pairs.hits[looked] << 1) | hit[looked]
         enough = _count(pairs.hits[place], settings.confirm_of) >= settings.confirm
@@ -299,13 +307,14 @@ class Correlator:
         other: _Side,
         gate: Gate,
         now: float,
+        are_judged: bool,
     ) -> NDArray[np.bool_]:
         """Which of the bound pairs at the places `held` stay bound."""
         settings = self.settings
         wide = gate._replace(distance=settings.leave_distance)
         pairs.distance[held] = compare_pairs(one.sighted, other.sighted, rows, wide)[:, 0]
         fits = np.isfinite(pairs.distance[held])
-        looked = _look(pairs, held, rows, one, other)
+        looked = _look(pairs, held, rows, one, other) & are_judged
         pairs.misses[held[looked]] = (pairs.misses[held[looked]] << 1) | ~fits[looked]
         keeps = _count(pairs.misses[held], settings.mismatch_of) < settings.mismatch
         returns = now - pairs.seen[held] > _AWAY

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skypact.core.arrays import Floats1
 from skypact.exchange.correlation import Correlation
 from skypact.exchange.kernels import fuse_states, radii_along, separations
-from skypact.exchange.model import REPORT_COLUMNS, TrackReport
+from skypact.exchange.model import REPORT_COLUMNS, STALE, TrackReport
 from skypact.exchange.numbers import JointNumbers
 from skypact.plots.model import NO_ADDRESS, NO_CALLSIGN, NO_SQUAWK
 
@@ -69,6 +69,7 @@ def fuse(correlation: Correlation, numbers: JointNumbers, plots_shared: Collecti
     for c, centre in enumerate(correlation.centres):
         if c and centre in plots_shared:
             used[:, c] &= ~has_own
+    used = _without_stale(used, correlation.ages)
     lineage = np.zeros((len(members), correlation.lineage[0].shape[1]), np.uint64)
     in_doubt = np.zeros(len(members), np.bool_)
     is_started = np.zeros(len(members), np.bool_)
@@ -117,6 +118,14 @@ def fuse(correlation: Correlation, numbers: JointNumbers, plots_shared: Collecti
         age=np.where(np.isfinite(ages), ages, np.nan),
         reporter=numbers.reporter,
     )
+
+
+def _without_stale(used: NDArray[np.bool_], ages: Floats1) -> NDArray[np.bool_]:
+    """(G, C) the same without members of old reports, wherever there is one of a newer report."""
+    is_stale = ages > STALE
+    has_newer = used[:, ~is_stale].any(axis=1)
+    result: NDArray[np.bool_] = used & ~(is_stale & has_newer[:, np.newaxis])
+    return result
 
 
 def _led(correlation: Correlation, lead: NDArray[np.intp], name: str) -> NDArray:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from skypact.core.arrays import Floats1, Floats2, Floats3
 
+STALE = 5.0  # s; a partner's report that is older shows where targets would be if none had turned
+
 
 class Rung(IntEnum):
     """How much one centre gives another now; the names in lower case are the words of files."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from skypact.core.arrays import Floats1, as_kernel_array
 from skypact.exchange.correlation import Correlation
 from skypact.exchange.kernels import earliest_offers, find_rows
+from skypact.exchange.model import STALE
 
 _NUMBERS = 32_767
 _NAME_SHIFT = 32  # a number and the place of its centre's name in one key
@@ -27,7 +28,7 @@ class NumberSettings:
     rest: float = 600.0  # a number of ours rests so long after it was last seen anywhere
     settle: float = 2.0  # an earlier number must have been there for so long before it is taken over
     unconfirmed: float = 10.0  # a number that none of the partners on the aircraft bears is given up after
-    silence: float = 5.0  # a partner whose report is older reports nothing
+    silence: float = STALE  # a partner whose report is older reports nothing
     margin: float = 0.8  # log of the ratio of position areas by which a reporter must be better
     hold: float = 5.0  # and for how long, before reporting responsibility moves
 
