@@ -123,9 +123,8 @@ def fuse(correlation: Correlation, numbers: JointNumbers, plots_shared: Collecti
 def _without_stale(used: NDArray[np.bool_], ages: Floats1) -> NDArray[np.bool_]:
     """(G, C) the same without members of old reports, wherever there is one of a newer report."""
     is_stale = ages > STALE
-    has_newer = used[:, ~is_stale].any(axis=1)
-    result: NDArray[np.bool_] = used & ~(is_stale & has_newer[:, np.newaxis])
-    return result
+    has_newer = used[:, ~is_stale].any(axis=1, keepdims=True)
+    return np.asarray(used & ~(is_stale & has_newer))
 
 
 def _led(correlation: Correlation, lead: NDArray[np.intp], name: str) -> NDArray:
