@@ -13,6 +13,7 @@ import {
   type PartnerView,
   type SensorHealth,
   type Streams,
+  type TrackWord,
 } from "./stream";
 
 export const STALE_AFTER = 3; // s without a frame
@@ -34,6 +35,8 @@ export interface Centre {
   time: number;
   sensor_names: string[];
   history_period: number;
+  /** Whether people may say here that tracks are one aircraft, or two. */
+  judged: boolean;
   demo: boolean;
 }
 
@@ -73,6 +76,8 @@ export class App {
   centre = $state.raw<Centre | null>(null);
   sensors = $state.raw<SensorRow[]>([]);
   partners = $state.raw<PartnerState[]>([]);
+  /** What people said of pairs of tracks, here and at partners. */
+  words = $state.raw<TrackWord[]>([]);
   /** Partner whose view of us is shown instead of our picture. */
   viewing = $state<string | null>(null);
   /** What it gets, once known. */
@@ -279,6 +284,7 @@ export class App {
       this.store.setNames(event.data.tracks);
       this.takeHealth(event.data.sensors);
       this.takePartners(event.data.partners);
+      this.words = event.data.words;
       this.sensorNames = event.data.names;
       if (event.data.view) this.takeView(event.data.view);
       void this.askCentre();
@@ -286,6 +292,9 @@ export class App {
       this.store.changeNames(event.data);
     } else if (event.kind === "partners") {
       this.takePartners(event.data);
+      return;
+    } else if (event.kind === "words") {
+      this.words = event.data;
       return;
     } else if (event.kind === "names") {
       this.sensorNames = event.data; // sensors of partners join while the page is open
@@ -335,6 +344,22 @@ export class App {
   async cutLink(cut: boolean): Promise<void> {
     const answer = await fetch(`/api/demo/link?cut=${cut}`, { method: "POST" });
     if (!answer.ok) this.failure = "The demo did not answer.";
+  }
+
+  /** Say that two tracks are the same aircraft, different ones, or left to the rules; why not, where it can't be. */
+  async judge(verdict: string, one: string, other: string, by: string, reason: string): Promise<string> {
+    try {
+      const answer = await fetch("/api/correlations", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ verdict, one, other, by, reason }),
+      });
+      if (answer.ok) return "";
+      const { detail } = (await answer.json()) as { detail: unknown };
+      return typeof detail === "string" ? detail : "The centre did not understand it.";
+    } catch {
+      return "The centre did not answer: it is not said.";
+    }
   }
 
   private takeHealth(health: SensorHealth[]): void {

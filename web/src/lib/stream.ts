@@ -69,8 +69,23 @@ interface Snapshot {
   tracks: TrackName[];
   sensors: SensorHealth[];
   partners: PartnerState[];
+  words: TrackWord[];
   names: string[];
   view: PartnerView | null;
+}
+
+/** What a person said of two tracks. */
+export interface TrackWord {
+  /** In this centre; twice the same where they are one track, 0 for one that is not there. */
+  numbers: [number, number];
+  joints: [string, string];
+  is_one: boolean;
+  /** Said in this centre: it stands above the rules. Else it is a partner's proposal. */
+  binds: boolean;
+  centre: string;
+  by: string;
+  reason: string;
+  said: number;
 }
 
 export type CentreEvent = { id: number; epoch: number } & (
@@ -78,6 +93,7 @@ export type CentreEvent = { id: number; epoch: number } & (
   | { kind: "tracks"; data: { changed: TrackName[]; ended: number[] } }
   | { kind: "sensors"; data: SensorHealth[] }
   | { kind: "partners"; data: PartnerState[] }
+  | { kind: "words"; data: TrackWord[] }
   | { kind: "names"; data: string[] }
   | { kind: "view"; data: PartnerView }
 );
