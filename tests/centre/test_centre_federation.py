@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from federated import FederatedWorld
 
+from skypact.journal.model import event_of
 from skypact.simulation.scenario import read_scenario
 from skypact.simulation.world import simulate
 from skypact.tracks.model import Picture
@@ -48,6 +49,13 @@ def test_both_centres_see_one_picture_and_each_goes_on_alone_when_cut(simulation
     world.run(30.0)
     assert len(joint(alpha.pictures[-1]) ^ joint(bravo.pictures[-1])) <= 0.05 * len(together)
     assert alpha.state("BRAVO").link == "up"
+    for member in (alpha, bravo):
+        agreed = [event_of(record) for record in member.records() if record.kind == "picture_agreed"]
+        assert len(agreed) == 2  # at the beginning, and after the heal
+        assert agreed[1].share >= 0.95 and agreed[1].held > 50
+        assert agreed[1].most <= 1 and 0.0 < agreed[1].seconds <= 25.0
+        (state,) = member.states[-1]
+        assert state.number_changes >= agreed[1].changes
     assert alpha.state("BRAVO").journal_theirs == bravo.federation.journal_head
     for member in (alpha, bravo):
         member.federation.close()

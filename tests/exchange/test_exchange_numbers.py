@@ -75,6 +75,9 @@ def test_the_number_given_first_wins_on_both_sides_with_one_change():
         together([alpha, bravo], {"ALPHA": one("ALPHA", time, 17), "BRAVO": one("BRAVO", time, 4)}, linked)
     assert alpha.shown() == bravo.shown() == ["ALPHA-17"]
     assert (alpha.changes, bravo.changes) == (0, 1)
+    assert (alpha.book.most_changes, bravo.book.most_changes) == (0, 1)
+    bravo.book.count_anew()
+    assert bravo.book.most_changes == 0
 
 
 def test_a_track_that_is_correlated_at_its_first_look_never_bears_another_number():

@@ -35,6 +35,7 @@ from skypact.journal.model import (
     AnyEvent,
     LinkDown,
     LinkUp,
+    PictureAgreed,
     PolicyChanged,
     Record,
     Resumed,
@@ -48,6 +49,7 @@ from skypact.tracks.model import Picture
 
 log = logging.getLogger(__name__)
 
+AGREED = 0.95  # share of one number from which two pictures count as one
 STATE_PERIOD = 1.0  # s between two tellings of how the partners stand
 POLICY_PERIOD = 1.0  # s between two looks at the policy files
 MOST_FOREIGN_SENSORS = 1000  # that partners may add to our table in one run
@@ -79,6 +81,9 @@ class PartnerLink:
     rung: Rung = Rung.ALONE  # that we gave, as last recorded
     tracks: int = 0  # of the partner in the last picture
     commonality: CommonalityShares | None = None
+    came_up: float | None = None  # UTC s since 1970; None while it is down, or both pictures have agreed
+    changes: int = 0  # of numbers of our tracks since it came up
+    has_reported: bool = False  # since it came up
 
 
 class Federation:
@@ -187,6 +192,7 @@ class Federation:
                 self._take_sensors(link, received.sensors)
             if received.report is not None:
                 link.report = _with_global_names(received.report)
+                link.has_reported = True
             if received.health is not None:
                 link.health = received.health
             link.unkept += received.records
@@ -241,6 +247,8 @@ class Federation:
         for link in self.links.values():
             meter = meters.get(link.name)
             link.commonality = None if meter is None else _shares(meter)
+            link.changes += numbers.changes
+            self._record_agreement(link, picture.time)
             is_there = link.name in correlation.centres
             place = correlation.centres.index(link.name) if is_there else 0
             link.tracks = int((correlation.members[:, place] >= 0).sum()) if is_there else 0
@@ -440,6 +448,11 @@ class Federation:
         is_up = state is not LinkState.DOWN
         if is_up != link.was_up:
             link.was_up = is_up
+            if is_up:
+                link.came_up, link.changes, link.has_reported = now, 0, False
+                self._numbers.count_anew()
+            else:
+                link.came_up = None
             event: AnyEvent = (
                 LinkUp(partner=link.name)
                 if is_up
@@ -453,6 +466,24 @@ class Federation:
             reason = link.gateway.ladder.why
             self._records.record(RungChanged(partner=link.name, rung=rung.name.lower(), reason=reason), now)
             log.info("rung", extra={"partner": link.name, "rung": rung.name.lower(), "why": reason})
+
+    def _record_agreement(self, link: PartnerLink, now: float) -> None:
+        """Record how long it took until both pictures had one number an aircraft again."""
+        shares = link.commonality
+        if link.came_up is None or not link.has_reported:
+            return
+        if shares is None or shares.held == 0 or shares.number < AGREED:
+            return
+        event = PictureAgreed(
+            partner=link.name,
+            seconds=round(max(now - link.came_up, 0.0), 1),
+            share=round(shares.number, 3),
+            held=shares.held,
+            changes=link.changes,
+            most=self._numbers.most_changes,
+        )
+        link.came_up = None
+        self._records.record(event, now)
 
     def _reload_policies(self, now: float) -> None:
         """Put changed policy files in force; one that can't be used leaves the old in force, and is said."""
@@ -531,5 +562,6 @@ def _state(link: PartnerLink, now: float, exercises: ExerciseBook) -> PartnerSta
         journal_ours=out.acknowledged,
         journal_theirs=link.copy.head.sequence,
         commonality=link.commonality,
+        number_changes=link.changes,
         expires=link.expires,
     )

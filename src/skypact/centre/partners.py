@@ -287,7 +287,18 @@ def _who() -> str:
 
 
 def _states_table(states: list[PartnerState]) -> Table:
-    table = Table("partner", "link", "since (UTC)", "we give", "they give", "tracks", "age", "same number")
+    titles = (
+        "partner",
+        "link",
+        "since (UTC)",
+        "we give",
+        "they give",
+        "tracks",
+        "age",
+        "same number",
+        "changed",
+    )
+    table = Table(*titles)
     for state in states:
         since = (
             "" if state.since is None else datetime.fromtimestamp(state.since, UTC).strftime("%d %H:%M:%S")
@@ -303,5 +314,6 @@ def _states_table(states: list[PartnerState]) -> Table:
             str(state.tracks),
             "" if state.report_age is None else f"{state.report_age:.1f} s",
             "" if shares is None else f"{shares.number:.0%} of {shares.held}",
+            str(state.number_changes),
         )
     return table

@@ -137,6 +137,7 @@ class PartnerRecord(BaseModel):
     journal_ours: int = Field(description="our last record that it holds")
     journal_theirs: int = Field(description="its last record that we hold")
     commonality: CommonalityRecord | None
+    number_changes: int = Field(description="of our tracks since the link came up last")
     expires: float | None = Field(description="when its certificate ends, UTC seconds since 1970")
 
 

@@ -104,6 +104,7 @@ class PartnerState(msgspec.Struct, frozen=True, kw_only=True):
     suspends_us: str | None = (
         None  # its reason, if it gives one, while a person there has stopped what we get
     )
+    number_changes: int = 0  # of our tracks since the link came up last
     expires: float | None = None  # of the link's certificates, the first to end, UTC s since 1970
 
 

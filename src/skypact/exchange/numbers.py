@@ -60,6 +60,7 @@ class _Books:
     claims: NDArray[np.bool_]  # (N,) we report it
     better_since: Floats1  # (N,) since when we would be the better reporter
     seen: Floats1  # (N,)
+    changes: NDArray[np.int32]  # (N,) times that its number changed since they were counted anew
 
     def take(self, rows: NDArray[np.intp]) -> "_Books":
         return _Books(*(getattr(self, name)[rows] for name in _Books.__slots__))
@@ -138,6 +139,15 @@ class NumberBook:
             reporter=reporter,
             changes=changes,
         )
+
+    @property
+    def most_changes(self) -> int:
+        """The most times that the number of one own track changed since `count_anew`."""
+        return int(self._books.changes.max(initial=0))
+
+    def count_anew(self) -> None:
+        """Count changes of numbers from now on."""
+        self._books.changes[:] = 0
 
     def _native_key(self, number: NDArray[np.int32]) -> NDArray[np.uint64]:
         return number.astype(np.uint64)  # our own name has place 0
@@ -274,7 +284,9 @@ class NumberBook:
         stays = still & is_old & (wanted != books.key) & (now - books.wanted_since < self.settings.settle)
         key[:count][stays] = books.key[stays]
         numbered[:count][stays] = books.numbered[stays]
-        return int(np.count_nonzero(is_old & (key[:count] != books.key)))
+        changed = is_old & (key[:count] != books.key)
+        books.changes += changed
+        return int(np.count_nonzero(changed))
 
     def _resolve_doubles(
         self, books: _Books, key: NDArray[np.uint64], numbered: Floats1, own_count: int
@@ -344,6 +356,7 @@ def _new_books(uid: NDArray[np.uint64], now: float) -> _Books:
         claims=np.zeros(count, np.bool_),
         better_since=np.full(count, float(now)),
         seen=np.full(count, float(now)),
+        changes=np.zeros(count, np.int32),
     )
 
 

@@ -20,6 +20,7 @@ from skypact.journal.model import (
     LinkUp,
     PartnerJoined,
     PartnerRevoked,
+    PictureAgreed,
     PolicyChanged,
     Record,
     Resumed,
@@ -34,6 +35,7 @@ from skypact.journal.model import (
 PartnerEvent = (
     LinkUp
     | LinkDown
+    | PictureAgreed
     | RungChanged
     | Suspended
     | Resumed
@@ -140,6 +142,8 @@ def _step_partner(before: PartnerState, event: PartnerEvent, record: Record) -> 
         case LinkUp() | LinkDown():
             is_linked = isinstance(event, LinkUp)
             return replace(before, is_linked=is_linked, link_changed=record.content.received)
+        case PictureAgreed():
+            return before
         case RungChanged():
             return replace(before, rung=event.rung)
         case Suspended():

@@ -39,6 +39,17 @@ class LinkDown(Event, frozen=True, kw_only=True, tag="link_down"):
     reason: str
 
 
+class PictureAgreed(Event, frozen=True, kw_only=True, tag="picture_agreed"):
+    """Both centres show what both hold under the same numbers, for the first time since the link came up."""
+
+    partner: str
+    seconds: float  # since then
+    share: float  # of the aircraft that both hold that have one number
+    held: int  # by both
+    changes: int  # of numbers of our tracks since then
+    most: int  # of one track, since a link to any partner came up
+
+
 class RungChanged(Event, frozen=True, kw_only=True, tag="rung_changed"):
     """What we give the partner moved to another rung of the ladder."""
 
@@ -154,6 +165,7 @@ class TracksReleased(Event, frozen=True, kw_only=True, tag="tracks_released"):
 AnyEvent = (
     LinkUp
     | LinkDown
+    | PictureAgreed
     | RungChanged
     | Suspended
     | Resumed
