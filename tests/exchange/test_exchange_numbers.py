@@ -193,6 +193,58 @@ def test_a_centre_that_starts_again_adopts_what_partners_still_hold():
     assert alpha.shown()[1] not in {"ALPHA-17", "ALPHA-1"}
 
 
+def test_a_partner_that_starts_again_just_before_a_cut_may_still_agree_after_it():
+    alpha, bravo = Side("ALPHA"), Side("BRAVO")
+    bravo.look(one("BRAVO", 1.0, 4), {})
+    for time in range(2, 20):
+        together([alpha, bravo], {"ALPHA": one("ALPHA", time, 17), "BRAVO": one("BRAVO", time, 4)})
+    assert alpha.shown() == bravo.shown() == ["BRAVO-4"]
+    before = alpha.changes
+    again = Side("BRAVO")
+    told = again.look(one("BRAVO", 20.0, 9), {}) and again.sent
+    for time in range(21, 40):  # Bravo's one report grows old
+        assert alpha.look(one("ALPHA", time, 17), {"BRAVO": told}) == ["BRAVO-4"]
+        again.look(one("BRAVO", time, 9), {})
+    for time in range(40, 60):
+        together([alpha, again], {"ALPHA": one("ALPHA", time, 17), "BRAVO": one("BRAVO", time, 9)})
+    assert alpha.shown() == again.shown() == ["BRAVO-4"]
+    assert alpha.changes == before
+
+
+def test_where_an_old_report_puts_a_track_takes_no_number_from_ours():
+    alpha, bravo = Side("ALPHA"), Side("BRAVO")
+    bravo.look(one("BRAVO", 1.0, 4), {})
+    for time in range(2, 20):
+        together([alpha, bravo], {"ALPHA": one("ALPHA", time, 17), "BRAVO": one("BRAVO", time, 4)})
+    old = replace(
+        with_numbers(one("BRAVO", 22.0, 4, east=30_000.0), bravo.numbers), address=np.array([0xABD])
+    )
+    for time in range(40, 50):
+        assert alpha.look(one("ALPHA", time, 17), {"BRAVO": old})[0] == "BRAVO-4"
+    assert len(alpha.shown()) == 2
+
+
+def test_a_number_is_kept_while_the_partners_track_that_bears_it_waits_to_be_bound():
+    alpha, bravo = Side("ALPHA"), Side("BRAVO")
+    columns = {"address": -1}
+    for time in range(1, 20):
+        tracks = {
+            name: report(name, time, [200.0 * time], ids=[number], **columns)
+            for name, number in (("ALPHA", 17), ("BRAVO", 4))
+        }
+        together([alpha, bravo], tracks)
+    assert alpha.shown() == bravo.shown() == ["ALPHA-17"]
+    before = bravo.changes
+    shown = []
+    for time in range(20, 40):  # Alpha's track is another one, which bears the number again
+        again = report("ALPHA", time, [200.0 * time], ids=[99], **columns)
+        told = with_numbers(again, alpha.numbers)
+        shown.append(bravo.look(report("BRAVO", time, [200.0 * time], ids=[4], **columns), {"ALPHA": told}))
+    assert len(shown[0]) == 2 and shown[-1] == ["ALPHA-17"]
+    assert {numbers[0] for numbers in shown} == {"ALPHA-17"}
+    assert bravo.changes == before
+
+
 def test_a_number_rests_for_ten_minutes_also_over_a_restart():
     alpha = Side("ALPHA")
     alpha.look(report("ALPHA", 1.0, [0.0], ids=[5]), {})

@@ -46,7 +46,7 @@ def measure_commonality(
         their_names = np.array(theirs.centre_names)[theirs.number_centre[rows]]
         our_names = np.array(numbers.centre_names)[numbers.number_centre[ours]]
         same_number = (our_names == their_names) & (numbers.number[ours] == theirs.number[rows])
-        held = len(ours) + int(correlation.waiting[c])
+        held = len(ours) + int(np.count_nonzero(correlation.likely[:, c] >= 0))
         meters[partner] = Commonality(
             held=held,
             number=_share(same_number, held),

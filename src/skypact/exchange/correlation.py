@@ -93,7 +93,7 @@ class Correlation:
     sensor_names: tuple[str, ...]  # of all centres, that the bits of `sensors` and `lineage` point into
     sensors: tuple[NDArray[np.uint64], ...]  # of each centre (N, W): sensors that fed a track lately
     lineage: tuple[NDArray[np.uint64], ...]  # of each centre (N, W): sensors that may be in a track's state
-    waiting: NDArray[np.int64]  # (C,) likely pairs of the own centre and a partner that are not bound yet
+    likely: NDArray[np.int32]  # (N, C) row of a track that own tracks are likely to be bound to; -1 for none
 
     distances: Floats2  # (N, C) squared Mahalanobis distance of own tracks from those bound to them; else NaN
 
@@ -191,17 +191,17 @@ class Correlator:
         names = tuple(fresh)
         sides = [_make_side(own, 0.0, now)]
         sides += [_make_side(report, self._applied_skew(name), now) for name, report in fresh.items()]
-        waiting = np.zeros(len(sides), np.int64)
+        likely = np.full((len(own), len(sides)), -1, np.int32)
         distances = np.full((len(own), len(sides)), np.nan)
         edges = []
         judged = {name for name, report in fresh.items() if now - report.time <= self.settings.judge_within}
         for c, name in enumerate(names, start=1):
             pair = own.centre, name
-            bound, apart, likely = self._correlate(pair, sides[0], sides[c], now, name in judged)
+            bound, apart, waiting = self._correlate(pair, sides[0], sides[c], now, name in judged)
             distances[bound[:, 0], c] = apart
-            waiting[c] = len(likely)
+            likely[waiting[:, 0], c] = waiting[:, 1]
             sides[c].is_taken[bound[:, 1]] = True
-            sides[c].is_taken[likely[:, 1]] = True
+            sides[c].is_taken[waiting[:, 1]] = True
             edges.append(_edges(0, c, bound))
             self._learn_skew(name, sides[0], sides[c], bound)
         for (c, one), (d, other) in combinations(enumerate(names, start=1), 2):
@@ -222,7 +222,7 @@ class Correlator:
             sensor_names=self._lineages.sensor_names,
             sensors=sensors,
             lineage=lineage,
-            waiting=waiting,
+            likely=likely,
             distances=distances,
         )
 

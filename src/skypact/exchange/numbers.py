@@ -28,7 +28,7 @@ class NumberSettings:
     rest: float = 600.0  # a number of ours rests so long after it was last seen anywhere
     settle: float = 2.0  # an earlier number must have been there for so long before it is taken over
     unconfirmed: float = 10.0  # a number that none of the partners on the aircraft bears is given up after
-    silence: float = STALE  # a partner whose report is older reports nothing
+    silence: float = STALE  # a partner whose report is older reports nothing, and proves nothing
     margin: float = 0.8  # log of the ratio of position areas by which a reporter must be better
     hold: float = 5.0  # and for how long, before reporting responsibility moves
 
@@ -221,19 +221,26 @@ class NumberBook:
         owner_keys, owner_groups = [native], [own]  # numbers on tracks of the centres that gave them
         borne_keys, borne_groups = [native], [own]  # numbers that partners' tracks bear, and our own
         for c, (key, numbered) in enumerate(reported, start=1):
+            issued = key >> np.uint64(_NAME_SHIFT) == self._names.get(correlation.centres[c], -1)
             rows = np.flatnonzero(members[:, c] >= 0)
             groups.append(rows)
             keys.append(key[members[rows, c]])
             times.append(numbered[members[rows, c]])
-            issued = keys[-1] >> np.uint64(_NAME_SHIFT) == self._names.get(correlation.centres[c], -1)
-            owner_keys.append(keys[-1][issued])
-            owner_groups.append(rows[issued])
-            borne_keys.append(keys[-1])
-            borne_groups.append(rows)
+            if correlation.ages[c] > self.settings.silence:
+                continue  # where its tracks are now is a guess, and no proof of another aircraft
+            # A partner's track that ours is likely to be bound to soon is no other aircraft.
+            soon = np.flatnonzero(correlation.likely[:, c] >= 0)
+            for here, theirs in ((rows, members[rows, c]), (soon, correlation.likely[soon, c])):
+                borne_keys.append(key[theirs])
+                borne_groups.append(here)
+                owner_keys.append(key[theirs][issued[theirs]])
+                owner_groups.append(here[issued[theirs]])
         borne = _Offers(np.concatenate(borne_groups), np.concatenate(borne_keys), np.zeros(0))
         # What a track bears it keeps through hand-over and cut, while no other track bears it and, if
-        # partners have the aircraft, one of them agrees before long.
-        has_partner = (members[: len(own), 1:] >= 0).any(axis=1)
+        # partners that are heard have the aircraft, one of them agrees before long.
+        has_partner = (members[: len(own), 1:][:, correlation.ages[1:] <= self.settings.silence] >= 0).any(
+            axis=1
+        )
         agrees = np.zeros(len(own), np.bool_)
         for rows, key in zip(groups, keys, strict=True):
             inside = rows < len(own)
