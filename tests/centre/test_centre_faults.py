@@ -141,7 +141,7 @@ def test_a_full_disk_stops_no_picture_and_all_is_recorded_once_there_is_room(wor
     world.run(5.0)
     late = kinds(bravo)[full:]
     assert late[0] == "journal_stopped"
-    assert sorted(late[1:]) == ["link_down", "link_up", "rung_changed", "rung_changed"]
+    assert sorted(late[1:]) == ["link_down", "link_up", "picture_agreed", "rung_changed", "rung_changed"]
     received = [record.content.received for record in bravo.records()]
     assert received == sorted(received)
     assert received[full] < world.clock.now() - 15.0

@@ -552,7 +552,8 @@ def assign_pairs(pairs: Ints2, ratio: Floats1, ones: int, others: int, step: flo
 
     Returns:
         (Q,) whether a pair is chosen, and (Q,) by how much the sum would fall, at least, if the best
-        exchange took its place: another partner for one of the two, whose own partner moves along.
+        exchange took its place: another partner for one of the two, and for who is left over what that
+        one leaves, or what is free.
 
     Source: D. P. Bertsekas, The auction algorithm, 1988.
     """
@@ -609,12 +610,14 @@ def assign_pairs(pairs: Ints2, ratio: Floats1, ones: int, others: int, step: flo
             lost += ratio[mine]
         if theirs >= 0:
             lost += ratio[theirs]
-        if mine >= 0 and theirs >= 0:
-            # The two that are left over may take each other.
-            left, right = pairs[theirs, 0], pairs[mine, 1]
+        if theirs >= 0:
+            # Who is left over may take what the other leaves, or what is free.
+            left, other_gain = pairs[theirs, 0], 0.0
             for r in range(first[left], first[left + 1]):
-                if pairs[r, 1] == right:
-                    gained += max(ratio[r], 0.0)
+                k = pairs[r, 1]
+                if holder[k] < 0 or (mine >= 0 and k == pairs[mine, 1]):
+                    other_gain = max(other_gain, ratio[r])
+            gained += other_gain
         if mine >= 0:
             margin[mine] = min(margin[mine], lost - gained)
         if theirs >= 0:
