@@ -6,7 +6,7 @@ into the one that people see. Nothing here waits for a partner: what is not ther
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from skypact.centre.exercise import ExerciseBook
 from skypact.centre.machine_records import MachineRecords
 from skypact.centre.manual import ManualBook
-from skypact.centre.partner_view import PartnerView, known, view_of
+from skypact.centre.partner_link import PartnerLink, shares_of, state_of
+from skypact.centre.partner_view import PartnerView, view_of
 from skypact.centre.system_picture import ForeignNumbers, report_of, system_picture, with_numbers
 from skypact.core.arrays import Floats1
 from skypact.core.errors import BadInputError, SkypactError
-from skypact.exchange.commonality import Commonality, measure_commonality
+from skypact.exchange.commonality import measure_commonality
 from skypact.exchange.correlation import Correlator
-from skypact.exchange.engine import Engine, StoredRecord
+from skypact.exchange.engine import Engine
 from skypact.exchange.fusion import FusedReport, fuse
 from skypact.exchange.gateway import Gateway
-from skypact.exchange.model import CommonalityShares, PartnerState, Rung, TrackReport, TrackWord
+from skypact.exchange.model import PartnerState, Rung, TrackReport, TrackWord
 from skypact.exchange.numbers import NumberBook
 from skypact.exchange.policy import NO_RULE, parse_policy, releases_record, track_rules
 from skypact.exchange.reader import LinkState, Reader
@@ -57,33 +58,6 @@ KEEP_PERIOD = 1.0  # s between two tries to keep what a full disk refused
 MOST_UNKEPT = 1000  # records of a partner that wait for that here; more wait at the engine
 RECORDS_A_STEP = 500  # of our journal, while what the engine should hold is handed to it again
 RECORDS_AHEAD = 4_000  # that the engine may have to store yet; it drops what it has no room for
-
-
-@dataclass
-class PartnerLink:
-    """One partner, from our side."""
-
-    name: str
-    gateway: Gateway
-    reader: Reader
-    copy: Copy
-    policy_file: Path
-    policy_bytes: bytes
-    expires: float | None = None  # of the link's certificates, the first to end
-    unit: int = 0  # its system unit, as it tells it; 0: not told
-    rows: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))  # of its sensors in ours
-    report: TrackReport | None = None  # its newest
-    health: tuple[SensorHealth, ...] = ()
-    unkept: list[StoredRecord] = field(default_factory=list)  # of its journal, refused by the disk
-    keep_again: float = -np.inf  # when to try
-    given: int = 0  # sequence of our last record that was handed to the engine
-    was_up: bool = False  # as last recorded
-    rung: Rung = Rung.ALONE  # that we gave, as last recorded
-    tracks: int = 0  # of the partner in the last picture
-    commonality: CommonalityShares | None = None
-    came_up: float | None = None  # UTC s since 1970; None while it is down, or both pictures have agreed
-    changes: int = 0  # of numbers of our tracks since it came up
-    has_reported: bool = False  # since it came up
 
 
 class Federation:
@@ -246,7 +220,7 @@ class Federation:
         meters = measure_commonality(correlation, numbers, visible)
         for link in self.links.values():
             meter = meters.get(link.name)
-            link.commonality = None if meter is None else _shares(meter)
+            link.commonality = None if meter is None else shares_of(meter)
             link.changes += numbers.changes
             self._record_agreement(link, picture.time)
             is_there = link.name in correlation.centres
@@ -344,7 +318,7 @@ class Federation:
 
     def states(self, now: float) -> list[PartnerState]:
         """How the exchange with each partner stands."""
-        return [_state(link, now, self._exercises) for link in self.links.values()]
+        return [state_of(link, now, self._exercises) for link in self.links.values()]
 
     def _link(self, partner: str) -> PartnerLink:
         if partner not in self.links:
@@ -526,42 +500,3 @@ def _with_global_names(report: TrackReport) -> TrackReport:
     """A partner's report with sensor names that mean the same at all centres."""
     names = tuple(name if "/" in name else f"{report.centre}/{name}" for name in report.sensor_names)
     return replace(report, sensor_names=names)
-
-
-def _shares(meter: Commonality) -> CommonalityShares:
-    return CommonalityShares(
-        held=int(meter.held),
-        number=float(meter.number),
-        state=float(meter.state),
-        identity=float(meter.identity),
-        skew=known(float(meter.skew)),
-    )
-
-
-def _state(link: PartnerLink, now: float, exercises: ExerciseBook) -> PartnerState:
-    out, back = link.gateway.status, link.reader.status
-    return PartnerState(
-        name=link.name,
-        link=back.state.value,
-        since=back.since,
-        heard=None if back.age is None else now - back.age,
-        we_give=out.rung.name.lower(),
-        we_give_why=out.why,
-        they_give=back.rung.name.lower(),
-        suspended=link.gateway.ladder.reason or None,
-        suspends_us=back.suspends_us,
-        mode="exercise" if exercises.is_on_with(link.name) else "live",
-        exercise=exercises.name,
-        their_exercise=exercises.partner_name(link.name),
-        tracks=link.tracks,
-        report_age=None if link.report is None else now - link.report.time,
-        bytes_out=out.rate,
-        in_flight=out.in_flight,
-        gaps=back.lost,
-        refused=sum(back.refused.values()) + link.copy.refused.total(),
-        journal_ours=out.acknowledged,
-        journal_theirs=link.copy.head.sequence,
-        commonality=link.commonality,
-        number_changes=link.changes,
-        expires=link.expires,
-    )
