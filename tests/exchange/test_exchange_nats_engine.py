@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import permutations
 
 import pytest
 from nats_federation import Federation, NatsPair
@@ -309,3 +310,25 @@ def test_a_reader_that_begins_does_not_wait_for_the_next_beacon(
 
     nats_pair.until(has_come)
     assert [message.payload for message in came] == [b"one"]
+
+
+def test_each_of_six_centres_reads_each_other(nats_federation: Callable[..., Federation]):
+    names = ("ALPHA", "BRAVO", "CHARLIE", "DELTA", "ECHO", "FOXTROT")
+    federation = nats_federation(*names)
+    federation.start()
+    inlets = {}
+    for owner, reader in permutations(names, 2):
+        outlet = federation.engines[owner].outlet(reader)
+        outlet.put("tile.1", f"{owner} for {reader}".encode())
+        outlet.append(1, b"record")
+        inlets[owner, reader] = federation.engines[reader].inlet(owner)
+    came: dict[tuple[str, str], set[bytes]] = {link: set() for link in inlets}
+
+    def have_all() -> bool:
+        for link, inlet in inlets.items():
+            came[link].update(message.payload for message in inlet.take())
+            came[link].update(record.payload for record in inlet.take_records())
+        return all(len(payloads) == 2 for payloads in came.values())
+
+    federation.until(have_all, 90.0)
+    assert all(came[link] == {f"{link[0]} for {link[1]}".encode(), b"record"} for link in inlets)

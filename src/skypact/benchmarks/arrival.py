@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from skypact.benchmarks.linked import EVERYTHING, LOOPBACK, STEP, Remote, introduce_all, together
+from skypact.benchmarks.linked import EVERYTHING, LOOPBACK, STEP, Remote, introduce, together
 from skypact.benchmarks.model import Figure
 from skypact.centre.exchange import open_exchange
 from skypact.centre.outcomes import OutcomeCounter
@@ -148,7 +148,7 @@ def arrival_figures(preset: str, seconds: float) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         centres = [
             Remote(WholeCentre, Path(folder), name, port, [sensors[row] for row in rows[name]], reference)
-            for name, port in introduce_all(Path(folder), names).items()
+            for name, port in introduce(Path(folder), names).items()
         ]
         try:
             addresses: dict[int, int] = {}

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import permutations
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -42,15 +41,15 @@ name = "all"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def introduce_all(folder: Path, names: Sequence[str]) -> dict[str, int]:
-    """Make keys for all centres in `folder`/NAME/partners, let each accept each; the ports of their links."""
+def introduce(folder: Path, names: Sequence[str]) -> dict[str, int]:
+    """Make keys in `folder`/NAME/partners, join the first centre with each other one; the ports of links."""
     now = time.time()
     ports = {name: free_port() for name in names}
     stores = {
         name: TrustStore.create(folder / name / "partners", name, f"{LOOPBACK}:{port}", now)
         for name, port in ports.items()
     }
-    for owner, reader in permutations(names, 2):
+    for owner, reader in [(names[0], name) for name in names[1:]] + [(name, names[0]) for name in names[1:]]:
         content = stores[owner].partner_file(now)
         stores[reader].accept(content, now, read_partner_file(content, now).fingerprint)
     return ports
@@ -345,8 +344,8 @@ def made_report(centre: str, tracks: int) -> TrackReport:
 
 @contextlib.contextmanager
 def federation(folder: Path, names: Sequence[str]) -> Iterator[list[Remote]]:
-    """Members of these names, with their links up; ended after the block."""
-    ports = introduce_all(folder, names)
+    """Members of these names, the first linked with each other one; ended after the block."""
+    ports = introduce(folder, names)
     members = [Remote(Member, folder, name, port) for name, port in ports.items()]
     try:
         together(members, "wait_for_links")

@@ -15,6 +15,11 @@ PENDING_MAX = 64 << 20  # bytes that wait for one slow connection before the ser
 
 # Names of streams, the same in each account, since accounts are separate worlds.
 VALUES, JOURNAL = "VALUES", "JOURNAL"
+# The server sets aside for each stream, ours and the mirror of theirs, what it may hold at most, and refuses
+# one for which there is nothing left. It takes nothing of it before it is needed.
+PARTNERS_MAX = 64
+VALUES_BYTES = 64 << 20  # of one partner's last values; a picture of 100,000 tracks has 15 million
+JOURNAL_BYTES = 4 << 30  # of one partner's journal; full is an error, not a loss
 CONSUMERS_MAX = 16  # of one stream; a mirror needs one, and makes another when it was cut off
 VALUES_MIRROR, JOURNAL_MIRROR = "VALUES_MIRROR", "JOURNAL_MIRROR"
 STORE_FOLDER = "jetstream"  # of what the server stores, in its folder
@@ -41,8 +46,6 @@ class ServerConfig:
     key: Path  # PEM, its private key
     accepted: Path  # PEM file of all partners' certificates
     partners: tuple[LinkPartner, ...]
-    memory_max: int = 1 << 30  # bytes of last values, in all
-    stored_max: int = 16 << 30  # bytes of stored journals, in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +124,8 @@ write_deadline: "3s"
 jetstream {{
   store_dir: {q(str(config.folder / STORE_FOLDER))}
   domain: {q(config.centre)}
-  max_memory_store: {config.memory_max}
-  max_file_store: {config.stored_max}
+  max_memory_store: {2 * PARTNERS_MAX * VALUES_BYTES}
+  max_file_store: {2 * PARTNERS_MAX * JOURNAL_BYTES}
   sync_interval: always
 }}
 {_links(config)}

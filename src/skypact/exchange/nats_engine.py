@@ -35,9 +35,11 @@ from skypact.exchange.engine import Message, StoredRecord
 from skypact.exchange.nats_config import (
     CONSUMERS_MAX,
     JOURNAL,
+    JOURNAL_BYTES,
     JOURNAL_MIRROR,
     LOCAL_INBOX,
     VALUES,
+    VALUES_BYTES,
     VALUES_MIRROR,
     back_subject,
     beacon_subject,
@@ -64,8 +66,6 @@ ASK = "beacon"  # what a reader that begins sends back, so that it need not wait
 MIRROR_LOOK = 0.5  # s between two looks at a mirror
 FEED_SILENT = 4.0  # s; who delivers from a stream beats each second, so one silent for longer has ended
 PATIENCE = 8.0  # s that a mirror may stand still while the link carries; as a rule it goes on within 1.3 s
-VALUES_BYTES = 256 << 20  # of one partner's last values
-JOURNAL_BYTES = 4 << 30  # of one partner's journal; full is an error, not a loss
 
 
 @dataclass(slots=True)
@@ -225,9 +225,15 @@ class _Session:
         self._has_work.clear()
 
     async def _keep_connected(self) -> None:
+        refused: str | None = None
         while True:
             try:
                 await self._one_connection()
+            except APIError as error:
+                # Our server runs and won't do what the exchange needs: that passes by no reconnecting.
+                if error.description != refused:
+                    log.error("exchange with %s refused by our server: %s", self.partner, error.description)
+                refused = error.description
             except (OSError, nats.errors.Error, TimeoutError) as error:
                 log.debug("exchange connects again: %r", error, extra={"user": self._user})
             except Exception:
@@ -631,6 +637,7 @@ class NatsInlet(_Session):
                     well_at = now
                 elif info is not None and reading is None:
                     reading = asyncio.ensure_future(self._read_mirror(client, js, stream, mirror))
+                    reading.add_done_callback(_note_end)
                 elif reading is not None and reading.done():
                     reading.result()  # raises what ended it, so that all is set up anew
                 elif self._has_heard.is_set():
@@ -760,6 +767,12 @@ class NatsInlet(_Session):
         with self._lock:
             self._records.append(StoredRecord(sequence, payload))
             self._read = sequence
+
+
+def _note_end(reading: "asyncio.Future[None]") -> None:
+    """Its error, if it has one, is raised where it is awaited; at the end of a connection nobody does."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 async def _wait_for(event: asyncio.Event, seconds: float) -> None:
