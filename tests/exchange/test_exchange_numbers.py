@@ -325,3 +325,26 @@ def test_two_that_both_report_after_a_cut_settle_on_one(better):
         together([alpha, bravo], {name: one(name, time, sigma=s) for name, s in sigma.items()}, linked)
     ours, theirs = alpha.reporters()[0], bravo.reporters()[0]
     assert (ours, theirs) == ((0, 1) if better == "ALPHA" else (1, 0))
+
+
+def test_a_number_is_kept_while_the_partner_that_started_again_bears_it_on_what_is_likely_the_same_aircraft():
+    alpha = Side("ALPHA")
+
+    def theirs(time: float, uid: int) -> TrackReport:
+        return replace(report("BRAVO", time, [200.0 * time], ids=[uid]), number=np.array([10], np.int32))
+
+    def ours(time: float) -> TrackReport:
+        return report("ALPHA", time, [200.0 * time], numbered=[5.0])
+
+    for time in range(10, 25):
+        alpha.look(ours(time), {"BRAVO": theirs(time, 1)})
+    assert alpha.shown() == ["BRAVO-10"]
+    before = alpha.changes
+    for time in range(25, 65):
+        alpha.look(ours(time), {})
+    # After the heal it has a new track, which is not bound before several looks.
+    for time in range(65, 80):
+        alpha.look(ours(time), {"BRAVO": theirs(time, 2)})
+        assert alpha.shown()[0] == "BRAVO-10"
+    assert alpha.shown() == ["BRAVO-10"]
+    assert alpha.changes == before
