@@ -10,6 +10,7 @@ from skypact.centre.partner_view import ViewPublisher, view_record
 from skypact.display.frame import decode_frame
 from skypact.display.hub import DisplayHub
 from skypact.display.views import PartnerViews
+from skypact.exchange import gateway as gateway_module
 from skypact.exchange.engine import Outlet
 from skypact.exchange.model import REPORT_COLUMNS, Rung, TrackReport
 from skypact.exchange.reader import join_reports
@@ -71,7 +72,9 @@ def world(simulation, tmp_path):
         member.federation.close()
 
 
-def test_the_view_is_what_leaves_field_for_field(world):
+def test_the_view_is_what_leaves_field_for_field(world, monkeypatch):
+    # A centre of this world steps at a fifth of a real one's pace.
+    monkeypatch.setattr(gateway_module, "TILES_A_STEP", 5 * gateway_module.TILES_A_STEP)
     federation = world.members["ALPHA"].federation
     gateway = federation.links["BRAVO"].gateway
     gateway.outlet = witness = Witness(gateway.outlet)
