@@ -245,6 +245,20 @@ def test_a_number_is_kept_while_the_partners_track_that_bears_it_waits_to_be_bou
     assert bravo.changes == before
 
 
+def test_a_partners_track_that_leaves_the_gate_for_a_moment_takes_no_number_from_ours():
+    alpha, bravo = Side("ALPHA"), Side("BRAVO")
+    bravo.look(one("BRAVO", 1.0, 4), {})
+    for time in range(2, 20):
+        together([alpha, bravo], {"ALPHA": one("ALPHA", time, 17), "BRAVO": one("BRAVO", time, 4)})
+    assert alpha.shown() == ["BRAVO-4"]
+    before = alpha.changes
+    for time in range(20, 40):  # silence, and then a report that is far off
+        east = 30_000.0 if time == 32 else 0.0
+        told = {"BRAVO": with_numbers(one("BRAVO", time, 4, east), bravo.numbers)} if time >= 32 else {}
+        assert alpha.look(one("ALPHA", time, 17), told)[0] == "BRAVO-4"
+    assert alpha.changes == before
+
+
 def test_a_number_rests_for_ten_minutes_also_over_a_restart():
     alpha = Side("ALPHA")
     alpha.look(report("ALPHA", 1.0, [0.0], ids=[5]), {})

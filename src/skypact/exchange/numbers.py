@@ -26,7 +26,9 @@ class NumberSettings:
     """Choices of numbering and reporting; times are in s."""
 
     rest: float = 600.0  # a number of ours rests so long after it was last seen anywhere
-    settle: float = 2.0  # an earlier number must have been there for so long before it is taken over
+    settle: float = (
+        2.0  # an earlier number, or who else bears ours, must have been there for so long to count
+    )
     unconfirmed: float = 10.0  # a number that none of the partners on the aircraft bears is given up after
     silence: float = STALE  # a partner whose report is older reports nothing, and proves nothing
     margin: float = 0.8  # log of the ratio of position areas by which a reporter must be better
@@ -57,6 +59,7 @@ class _Books:
     wanted: NDArray[np.uint64]  # (N,) the joint number that it should bear,
     wanted_since: Floats1  # (N,) and since when
     confirmed: Floats1  # (N,) when a partner bore its number last, or no partner had a track of it
+    contested: Floats1  # (N,) when no other aircraft bore its number last
     claims: NDArray[np.bool_]  # (N,) we report it
     better_since: Floats1  # (N,) since when we would be the better reporter
     seen: Floats1  # (N,)
@@ -236,18 +239,21 @@ class NumberBook:
                 owner_keys.append(key[theirs][issued[theirs]])
                 owner_groups.append(here[issued[theirs]])
         borne = _Offers(np.concatenate(borne_groups), np.concatenate(borne_keys), np.zeros(0))
-        # What a track bears it keeps through hand-over and cut, while no other track bears it and, if
-        # partners that are heard have the aircraft, one of them agrees before long.
-        has_partner = (members[: len(own), 1:][:, correlation.ages[1:] <= self.settings.silence] >= 0).any(
-            axis=1
-        )
+        owners = _Offers(np.concatenate(owner_groups), np.concatenate(owner_keys), np.zeros(0))
+        # What a track bears it keeps through hand-over and cut, while no other track bears it for long (one
+        # that comes back may lie out of the gate for a moment) and, if partners that are heard have the
+        # aircraft, one of them agrees before long.
+        is_heard = correlation.ages[1:] <= self.settings.silence
+        has_partner = ((members[: len(own), 1:] >= 0) & is_heard).any(axis=1)
         agrees = np.zeros(len(own), np.bool_)
         for rows, key in zip(groups, keys, strict=True):
             inside = rows < len(own)
             agrees[rows[inside]] |= key[inside] == books.key[rows[inside]]
         books.confirmed[agrees | ~has_partner] = now
+        contested = _elsewhere(own, books.key, borne) | _elsewhere(own, books.key, owners)
+        books.contested[~contested] = now
         keeps = now - books.confirmed <= self.settings.unconfirmed
-        keeps &= (books.key != native) & ~_elsewhere(own, books.key, borne)
+        keeps &= (books.key != native) & (now - books.contested < self.settings.settle)
         # A partner that does not see our track can't take our number, unless it has it already.
         sees = ~hidden.any(axis=1) & (books.native > 0)
         for rows, key in zip(groups, keys, strict=True):
@@ -258,11 +264,11 @@ class NumberBook:
             np.concatenate([*keys, books.key[keeps], native[sees]]),
             np.concatenate([*times, books.numbered[keeps], books.born[sees]]),
         )
-        owners = _Offers(np.concatenate(owner_groups), np.concatenate(owner_keys), np.zeros(0))
         allowed = ~_elsewhere(offers.group, offers.key, owners) & (offers.key & np.uint64(0xFFFF_FFFF) > 0)
         inside = offers.group < len(own)
         place = np.where(inside, offers.group, 0)
         if len(own):
+            allowed |= inside & keeps[place] & (offers.key == books.key[place])
             allowed &= ~(inside & ~sees[place] & (offers.key == native[place]))
         return offers.take(allowed)
 
@@ -360,6 +366,7 @@ def _new_books(uid: NDArray[np.uint64], now: float) -> _Books:
         wanted=np.zeros(count, np.uint64),
         wanted_since=np.full(count, float(now)),
         confirmed=np.full(count, float(now)),
+        contested=np.full(count, float(now)),
         claims=np.zeros(count, np.bool_),
         better_since=np.full(count, float(now)),
         seen=np.full(count, float(now)),
