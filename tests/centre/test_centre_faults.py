@@ -109,11 +109,13 @@ def test_a_wrong_clock_of_a_partner_whose_radars_tell_the_right_time_changes_not
     world.close()
 
 
-def test_a_link_of_100_kilobytes_and_half_a_second_carries_one_picture(world):
+def test_a_link_of_100_kilobytes_and_half_a_second_carries_one_picture(worlds, tmp_path):
+    simulation, messages = worlds[0]
+    world = FederatedWorld(simulation, tmp_path, messages=messages)
     for way in world.ways:
         path = world.network.path(*way)
         path.bytes_per_second, path.latency = 100_000.0, 0.5
-    world.run(20.0)
+    world.run(30.0)
     for name, other in world.ways:
         state = world.members[name].state(other)
         assert (state.link, state.we_give, state.they_give) == ("up", "plots", "plots")
@@ -122,6 +124,23 @@ def test_a_link_of_100_kilobytes_and_half_a_second_carries_one_picture(world):
     alpha.federation.suspend("BRAVO", Rung.ALERTS, "a person", "order", world.clock.now())
     head = alpha.federation.journal_head
     assert world.until(lambda: bravo.federation.links["ALPHA"].copy.head.sequence >= head, 2.0) <= 2.0
+    world.close()
+
+
+def test_a_link_that_turns_slow_leaves_plots_for_a_minute_at_most_and_keeps_the_tracks(world):
+    for way in world.ways:
+        path = world.network.path(*way)
+        path.bytes_per_second, path.latency = 100_000.0, 0.5
+    links = [link for member in world.members.values() for link in member.federation.links.values()]
+
+    def rungs() -> set[Rung]:
+        return {link.gateway.ladder.rung for link in links}
+
+    for _ in range(60):
+        world.run(1.0)
+        assert rungs() <= {Rung.TRACKS, Rung.PLOTS}
+    assert rungs() == {Rung.PLOTS}
+    assert is_alike(world)
 
 
 def test_a_full_disk_stops_no_picture_and_all_is_recorded_once_there_is_room(world, caplog):
