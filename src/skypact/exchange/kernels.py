@@ -644,9 +644,11 @@ def _factor(matrix: Floats2, lower: MutableFloats2) -> bool:
 
 
 @inner_kernel
-def _invert(lower: Floats2, inverse: MutableFloats2) -> float:
-    """The inverse of L L', written to `inverse` (4, 4); returns the determinant of the inverse."""
-    half = np.zeros((4, 4))
+def _invert(lower: Floats2, inverse: MutableFloats2, half: MutableFloats2) -> float:
+    """The inverse of L L', written to `inverse` (4, 4); returns the determinant of the inverse.
+
+    `half` (4, 4) is room to work in, of which only the lower triangle is used.
+    """
     determinant = 1.0
     for a in range(4):
         half[a, a] = 1.0 / lower[a, a]
@@ -696,7 +698,7 @@ def fuse_states(
     fused = np.empty((count, 4, 4))
     lower, other_lower, room = np.empty((4, 4)), np.empty((4, 4)), np.empty((4, 4))
     information, other_information = np.empty((4, 4)), np.empty((4, 4))
-    total = np.empty((4, 4))
+    total, half = np.empty((4, 4)), np.empty((4, 4))
     keep, gain = np.empty((4, 4)), np.empty((4, 4))
     apart_sum, white = np.empty((4, 4)), np.empty(4)
     left, right = np.empty((4, 4)), np.empty((4, 4))
@@ -706,8 +708,8 @@ def fuse_states(
                 fused[n, a, b] = covariance[n, a, b]
         if not (_factor(covariance[n], lower) and _factor(other_covariance[n], other_lower)):
             continue
-        determinant = _invert(lower, information)
-        other_determinant = _invert(other_lower, other_information)
+        determinant = _invert(lower, information, half)
+        other_determinant = _invert(other_lower, other_information, half)
         weight, other_weight = 1.0, 1.0
         if is_in_doubt[n]:
             for a in range(4):
@@ -725,7 +727,7 @@ def fuse_states(
                 total[a, b] = weight * information[a, b] + other_weight * other_information[a, b]
         if not _factor(total, room):
             continue
-        _invert(room, total)
+        _invert(room, total, half)
         for a in range(4):
             for b in range(4):
                 value = 0.0
