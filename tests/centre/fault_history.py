@@ -1,8 +1,6 @@
 """Random histories of faults over whole centres, what must hold at each moment of them, and after."""
 
 import hashlib
-import logging
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -87,7 +85,6 @@ class History:
         self.errors: list[float] = []  # normalised, squared, of fused tracks
         self.down: dict[str, float] = {}  # crashed centres: when they start again
         self.digest = hashlib.sha256()
-        self.log = _Errors()
         for member in self.world.members.values():
             self._watch(member)
 
@@ -307,17 +304,6 @@ class History:
         distance = np.hypot(east, north)
         near = np.sort(distance, axis=1)
         return distance.argmin(axis=1), near[:, 0], near[:, 1]
-
-
-class _Errors(logging.Handler):
-    """Counts what is logged as an error."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.messages: Counter[str] = Counter()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages[record.getMessage()] += 1
 
 
 def check_history(simulation: Simulation, messages: RadarMessages, folder: Path, seed: int) -> History:

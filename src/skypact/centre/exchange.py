@@ -55,6 +55,7 @@ class Exchange:
     _state: CentreState = NOTHING  # what our journal says,
     _folded: int = 0  # up to this record
     _warned: dict[str, int] = field(default_factory=dict)  # days of the last warning, by whose certificate
+    _owes_records: bool = False  # of what was taken up
     _said: str = ""  # why the last look at the trust failed
 
     def close(self) -> None:
@@ -70,28 +71,39 @@ class Exchange:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(TRUST_PERIOD)
-            try:
-                # Not between two steps: the server may have to start again.
-                store = await loop.run_in_executor(None, self.look)
-                await loop.run_in_executor(tracking, self.take_up, store)
-            except SkypactError as error:
-                if str(error) != self._said:
-                    log.error("trust not taken up", extra={"error": str(error)})
-                self._said = str(error)
-            else:
-                self._said = ""
+            # Our own end first, since a gateway that is gone gives nothing, whatever the server does; that
+            # may have to start again, which no step waits for.
+            faults = [
+                await self._tried(loop.run_in_executor(executor, act))
+                for executor, act in ((tracking, self.take_up), (None, self.reload_server))
+            ]
+            said = "; ".join(fault for fault in faults if fault)
+            if said and said != self._said:
+                log.error("trust not taken up", extra={"error": said})
+            self._said = said
 
-    def look(self) -> TrustStore:
+    async def _tried(self, act: "asyncio.Future[None]") -> str:
+        """What went wrong, for people; "" for nothing."""
+        try:
+            await act
+        except SkypactError as error:
+            return str(error)
+        except Exception as error:
+            # Whatever it is, as a full disk: a watch that ended would leave in whom people revoke later.
+            return repr(error)
+        return ""
+
+    def reload_server(self) -> None:
         """Bring the engine's server to what is trusted now; warn of certificates that end.
 
         Raises:
             SkypactError: what is trusted can't be read, or the server refuses it.
+            OSError: a file can't be written.
         """
         now = self.clock.now()
         store = TrustStore(self.settings.partners)
-        self.server.reload(_server_config(self.settings, store, now))
         self.warn_of_ends(store, now)
-        return store
+        self.server.reload(_server_config(self.settings, store, now))
 
     def warn_of_ends(self, store: TrustStore, now: float) -> None:
         """Say which certificates end within 30, 7 or 1 days, each time once."""
@@ -101,17 +113,19 @@ class Exchange:
                 log.warning("certificate ends", extra={"of": name, "within_days": days})
         self._warned = ending
 
-    def take_up(self, store: TrustStore) -> None:
+    def take_up(self) -> None:
         """Exchange with exactly the partners that are trusted now, and record what changed.
 
         Raises:
             SkypactError: it can't be recorded, or a partner's policy or copy can't be used.
         """
+        store = TrustStore(self.settings.partners)
         # Each time a little, so that a long journal holds up no picture when something changes.
         for record in _records(self.journal, self._folded):
             self._state, self._folded = step(self._state, record), record.sequence
         trusted = {partner.name: partner for partner in store.partners()}
-        if trusted == self.partners and key_hex(store.journal_key.public_key()) == self.journal.head.key:
+        is_signed_by_newest = key_hex(store.journal_key.public_key()) == self.journal.head.key
+        if trusted == self.partners and is_signed_by_newest and not self._owes_records:
             return
         now = self.clock.now()
         for name, known in list(self.partners.items()):
@@ -119,7 +133,9 @@ class Exchange:
                 self.federation.drop_partner(name)
                 del self.partners[name]
                 log.warning("partner revoked", extra={"partner": name})
+        self._owes_records = True  # until they are written: a full disk may refuse them now
         _record_trust(store, self.journal, self._state, now)
+        self._owes_records = False
         for name, partner in trusted.items():
             if name not in self.partners:
                 copy = open_copy(self.settings.data / JOURNAL_FOLDER, name, partner.first_key)

@@ -16,6 +16,7 @@ import logging
 import math
 import secrets
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -182,7 +183,7 @@ class NatsEngine:
         self._loop.close()
 
 
-class _Session:
+class _Session(ABC):
     """One connection to the server in one partner's account, made again whenever it breaks."""
 
     def __init__(
@@ -283,9 +284,9 @@ class _Session:
             with contextlib.suppress(Exception):  # already broken in whatever way
                 await client.close()
 
+    @abstractmethod
     async def _set_up(self, client: Client, js: JetStreamContext) -> list[Coroutine[Any, Any, None]]:
         """Make what must be there and return the jobs that run while the connection stands."""
-        raise NotImplementedError
 
     def _received(self, subject: str, prefix: str, payload: bytes) -> Message:
         return Message(subject.removeprefix(f"{prefix}."), payload, self._clock.now())
