@@ -20,6 +20,7 @@ from skypact.exchange.nats_server import (
     NatsServer,
     ServerError,
     find_server,
+    free_port,
     link_config,
 )
 from skypact.exchange.trust import DAY, TrustStore, read_partner_file
@@ -80,6 +81,24 @@ def test_a_link_port_that_is_taken_is_said_at_start(nats_federation: FederationM
     with taken, pytest.raises(ServerError, match="address already in use"):
         federation.servers["ALPHA"].start()
     assert federation.servers["ALPHA"].pid is None
+
+
+@pytest.mark.parametrize("place", ["client_port", "monitor_port"])
+def test_a_local_port_that_somebody_took_is_given_up_for_another(
+    nats_federation: FederationMaker, place: str, monkeypatch: pytest.MonkeyPatch
+):
+    federation = nats_federation("ALPHA")
+    server = federation.servers["ALPHA"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(server, "_local", replace(server._local, **{place: taken.getsockname()[1]}))
+        federation.start()
+        assert getattr(server._local, place) != taken.getsockname()[1]
+        assert server.pid is not None
+
+
+def test_no_port_is_given_twice_while_others_are_free():
+    ports = [free_port() for _ in range(2_000)]
+    assert len(set(ports)) == len(ports)
 
 
 def test_a_server_that_is_killed_is_started_again(nats_pair: NatsPair):

@@ -15,7 +15,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,7 +42,12 @@ STUCK_AFTER = 60.0  # s a link may be away while its partner's port answers (nat
 ROOM_LEAST = 10_000_000  # bytes of disk for a store that was given up to begin again
 RESTART_PAUSE_MAX = 5.0  # s between two restarts of a server that keeps dying
 PORTS = range(15_000, 32_000)  # Linux gives outgoing connections 32,768 and up
+PORT_TRIES = 3  # times that other local ports are tried
+PORT_TAKEN = "address already in use"
 OLDEST_VERSION = (2, 15)  # mirrors of older ones stall (nats-server pull requests 8323, 8356, 8633)
+
+# All in turn, from anywhere on: a port that was given may be bound only later.
+_ports = islice(cycle(PORTS), secrets.randbelow(len(PORTS)), None)
 
 CONFIG_FILE, LOG_FILE, PID_FILE = "nats.conf", "nats.log", "nats.pid"
 
@@ -114,14 +120,14 @@ def find_server(binary: Path | None = None) -> Path:
 
 
 def free_port() -> int:
-    """A port that nobody on this machine's loopback listens on now.
+    """A port that nobody on this machine's loopback listens on now, another one each time.
 
     It is below those that systems give to outgoing connections, so that none of them takes it while a
     server that had it starts again.
     """
     while True:
-        port = secrets.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
+            port = next(_ports)
             probe.bind(("127.0.0.1", port))
             return port
 
@@ -305,10 +311,29 @@ class NatsServer:
                 shutil.rmtree(kept, ignore_errors=True)
 
     def _launch(self) -> None:
+        """Start the process; on other local ports where somebody has taken one of ours meanwhile.
+
+        Raises:
+            ServerError: it doesn't start, or what answers is another server.
+        """
         self._clear_former()
+        for _ in range(PORT_TRIES):
+            said = self._start_process()
+            if not said:
+                return
+            if PORT_TAKEN not in said:
+                break
+            self._local = replace(self._local, client_port=free_port(), monitor_port=free_port())
+            self._write_config()
+        log_file = self._config.folder / LOG_FILE
+        raise ServerError(f"{log_file}: nats-server does not start: {said}")
+
+    def _start_process(self) -> str:
+        """Start the process and wait until it answers; why it doesn't, "" where it does."""
         folder = self._config.folder
         # Files of its own: an inherited pipe would keep whoever reads ours waiting after our end.
         with (folder / LOG_FILE).open("ab") as output:
+            before = output.tell()
             self._process = subprocess.Popen(
                 [self._binary, "-c", folder / CONFIG_FILE],
                 stdin=subprocess.DEVNULL,
@@ -318,12 +343,11 @@ class NatsServer:
             )
         (folder / PID_FILE).write_text(str(self._process.pid))
         process = self._process
-        answers = self._wait_for(self._is_ours, START_WAIT, unless=lambda: process.poll() is not None)
-        if not answers:
-            self._end(process)
-            lines = (folder / LOG_FILE).read_text(errors="replace").splitlines()
-            said = next((line for line in reversed(lines) if "[FTL]" in line), "")
-            raise ServerError(f"{folder / LOG_FILE}: nats-server does not start: {said or 'no answer'}")
+        if self._wait_for(self._is_ours, START_WAIT, unless=lambda: process.poll() is not None):
+            return ""
+        self._end(process)
+        lines = (folder / LOG_FILE).read_bytes()[before:].decode(errors="replace").splitlines()
+        return next((line for line in reversed(lines) if "[FTL]" in line), "no answer")
 
     def _is_ours(self) -> bool:
         """Whether what answers on our port is our process with our configuration, ready to store."""
